@@ -1,0 +1,58 @@
+"""The webui's checkpoints: the list, the ones that a job will use, and names that lead back to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modules import sd_models, shared
+
+from lib_multipass.checkpoints import Checkpoint
+from lib_multipass.messages import MultipassError
+
+
+def known() -> list[Checkpoint]:
+    """All checkpoints that the webui lists."""
+    return list(sd_models.checkpoints_list.values())
+
+
+def tiles() -> list[str]:
+    """Names for a dropdown, with or without folders as the user set it for the webui's own dropdown (1.8 and later)."""
+    return sd_models.checkpoint_tiles(use_short=getattr(shared.opts, "sd_checkpoint_dropdown_use_short", False))
+
+
+def base_of(p: Any) -> Checkpoint:
+    """The checkpoint of the job's first pass: its override if it has one, else the selected one.
+
+    The webui drops an override that names no checkpoint without a word and renders with the selected one.
+
+    Raises:
+        MultipassError: for such an override.
+    """
+    name = (p.override_settings or {}).get("sd_model_checkpoint")
+    if not name:
+        return sd_models.select_checkpoint()
+    base = sd_models.checkpoint_aliases.get(name)
+    if base is None:
+        raise MultipassError(f"override_settings.sd_model_checkpoint: there is no checkpoint {name!r}.")
+    return base
+
+
+def refiner_of(p: Any) -> Checkpoint | None:
+    """The job's refiner checkpoint, resolved as the webui will resolve it."""
+    name = getattr(p, "refiner_checkpoint", None)
+    return None if name in (None, "", "None", "none") else sd_models.get_closet_checkpoint_match(name)
+
+
+def by_alias(name: str | None) -> Checkpoint | None:
+    """The checkpoint that an ``override_settings`` entry of this name leads to; such entries are never guessed at."""
+    return sd_models.checkpoint_aliases.get(name) if name else None
+
+
+def alias_of(checkpoint: Checkpoint) -> str:
+    """A name that the webui resolves to this very checkpoint.
+
+    The short title is what the webui's own Hires checkpoint and ADetailer's dropdown show, but two folders may hold
+    files of one name, and then it belongs to the file that was registered last.
+    """
+    short = checkpoint.short_title
+    return short if by_alias(short) is checkpoint else checkpoint.title

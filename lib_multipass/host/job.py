@@ -1,0 +1,144 @@
+"""A job from the webui's hooks: what is declared on it before anything is loaded, and its line at the end.
+
+ADetailer calls the hooks of all scripts again in the middle of a job, on shallow copies of ``p``, and batch scripts
+hand us copies that share their dicts. So nothing is restored here, and every dict and argument list is replaced
+instead of changed.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from modules import processing, sd_models
+
+from lib_multipass.args import PassArgs
+from lib_multipass.checkpoints import Checkpoint
+from lib_multipass.host import adetailer, cache, checkpoints, page, patches
+from lib_multipass.messages import MultipassError, log
+from lib_multipass.plan import Plan, make_plan, missing_hires_values
+from lib_multipass.report import Journal
+
+
+class Job:
+    """A Multipass job while it runs; the attribute ``_multipass`` of ``p`` and of its copies."""
+
+    def __init__(self, p: Any, plan: Plan, detailers: list[Checkpoint]) -> None:
+        self.owner = weakref.ref(p)
+        self.plan = plan
+        self.detailers = detailers
+        self.journal = Journal(plan.base.filename)
+        self.running = True
+
+    def runs_around(self, p: Any) -> bool:
+        """Whether ``p`` is a copy that was made inside this job, not a job of its own."""
+        return self.running and self.owner() is not p
+
+
+def before_process(p: Any, values: Sequence[Any]) -> None:
+    """Declare two passes on ``p`` if Multipass is ticked, else leave it alone and let go of what is kept.
+
+    The webui swallows exceptions of hooks and would go on with one checkpoint; a failure is kept for
+    :func:`_stop` to raise where it counts.
+    """
+    if not isinstance(p, processing.StableDiffusionProcessingTxt2Img) or getattr(p, "_ad_inner", False):
+        return
+    job = getattr(p, "_multipass", None)
+    if job is not None and job.runs_around(p):
+        return
+    try:
+        args = PassArgs.parse(values)
+        if args.enabled:
+            _declare(p, args)
+    except MultipassError as error:
+        _stop(p, error)
+    except Exception as error:
+        log.exception("the job could not be prepared")
+        _stop(p, MultipassError(f"Multipass could not prepare the job: {type(error).__name__}: {error}"))
+    else:
+        if not args.enabled:
+            _end(p)
+
+
+def postprocess(p: Any) -> None:
+    """Write the job's line; ADetailer's early calls come with a copy of ``p`` and are not the end."""
+    job = getattr(p, "_multipass", None)
+    if job is None or not job.running or job.owner() is not p:
+        return
+    job.running = False
+    patches.record(None)
+    log.info(job.journal.line(job.plan, [checkpoint.name_for_extra for checkpoint in job.detailers]))
+
+
+def _end(p: Any) -> None:
+    patches.record(None)
+    try:
+        cache.let_go(checkpoints.base_of(p))
+    except Exception:
+        # An unticked job runs as without the extension, whatever happens here.
+        log.exception("the kept checkpoints could not be let go of")
+
+
+def _declare(p: Any, args: PassArgs) -> None:
+    base = checkpoints.base_of(p)
+    plan = make_plan(args, base, checkpoints.known())
+    _switch_hires_on(p)
+    _choose_second(p, plan)
+    tabs = _aim_adetailer(p, plan)
+    p.extra_generation_params = {**p.extra_generation_params, **plan.infotext}
+
+    job = Job(p, plan, tabs)
+    p._multipass = job
+    patches.record(job.journal)
+    in_use = [plan.base, plan.second, *tabs, checkpoints.refiner_of(p)]
+    cache.hold({checkpoint.filename for checkpoint in in_use if checkpoint}, plan.base)
+
+
+def _switch_hires_on(p: Any) -> None:
+    off = not p.enable_hr
+    filled = missing_hires_values(vars(p), page.hires_defaults(), switched_on=off)
+    for name, value in filled.items():
+        setattr(p, name, value)
+    if off:
+        p.enable_hr = True
+        p.comment(
+            f"Multipass switched Hires. fix on for this picture: upscaler {p.hr_upscaler}, "
+            f"denoising strength {p.denoising_strength}."
+        )
+
+
+def _choose_second(p: Any, plan: Plan) -> None:
+    stock = p.hr_checkpoint_name
+    if stock and stock != "Use same checkpoint":
+        chosen = sd_models.get_closet_checkpoint_match(stock)
+        if chosen is None or chosen.filename != plan.second.filename:
+            p.comment(
+                f"The hires pass was made with {plan.second.name_for_extra}, chosen in Multipass; "
+                f"the Hires checkpoint {stock!r} was not used."
+            )
+    # The webui validates and records it. Up to 1.7.0 every text is looked up as a name, so no swap has to be None.
+    p.hr_checkpoint_name = checkpoints.alias_of(plan.second) if plan.swaps else None
+
+
+def _aim_adetailer(p: Any, plan: Plan) -> list[Checkpoint]:
+    """Point ADetailer's tabs at the plan's checkpoint and return the checkpoint of each."""
+    detailer = adetailer.find(p)
+    if detailer is None:
+        return []
+    if plan.faces is not None:
+        detailer.aim(plan.faces, plan.base)
+    return detailer.checkpoints(plan.base)
+
+
+def _stop(p: Any, error: MultipassError) -> None:
+    """Let the job fail with this sentence before anything is sampled.
+
+    ``init`` is the first method of ``p`` that the webui calls outside its runner of hooks (``process_images_inner``,
+    1.6.0 to 1.10.1), so what it raises reaches the page and the API.
+    """
+
+    def init(*_args: Any, **_kwargs: Any) -> None:
+        raise error
+
+    p.init = init

@@ -1,0 +1,124 @@
+"""The three places where the webui's own functions are wrapped, each with its reason and its undo."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from modules import patches, script_callbacks, sd_models, sd_vae, shared
+
+from lib_multipass.host import cache
+from lib_multipass.report import Journal, Swap
+
+KEY = "lib_multipass"
+
+_journal: Journal | None = None
+_disk_loads = 0
+
+
+def record(journal: Journal | None) -> None:
+    """Write the swaps from now on into this journal; None ends it."""
+    global _journal  # one job at a time: the webui runs them under its queue lock
+    _journal = journal
+
+
+def install(extension: str) -> None:
+    """Wrap what has to be wrapped and register the undo; calling it again changes nothing.
+
+    Args:
+        extension: name of this extension's folder, under which the webui's settings disable it.
+    """
+    cache.install()
+    for owner, name, wrap in _WRAPPED:
+        if patches.original(KEY, owner, name) is None:
+            patches.patch(KEY, owner, name, wrap(getattr(owner, name)))
+    script_callbacks.on_script_unloaded(lambda: uninstall(extension))
+
+
+def uninstall(extension: str) -> None:
+    """Undo :func:`install`. The webui calls this when it reloads its page, before it runs the entry script again."""
+    if _is_disabled(extension):
+        # Nobody would hold up the limit any more; up to 1.8.0 more loaded models than that break the webui.
+        cache.let_go(None)
+    for owner, name, _ in _WRAPPED:
+        if patches.original(KEY, owner, name) is not None:
+            patches.undo(KEY, owner, name)
+    cache.uninstall()
+
+
+def _is_disabled(extension: str) -> bool:
+    return shared.opts.disable_all_extensions != "none" or extension in shared.opts.disabled_extensions
+
+
+def _timed_reload(original: Callable) -> Callable:
+    """Times the swaps of a job."""
+
+    def reload_model_weights(*args: Any, **kwargs: Any) -> Any:
+        before, loads, started = _active_file(), _disk_loads, time.perf_counter()
+        with _hash_kept():
+            result = original(*args, **kwargs)
+        if _journal is not None and _active_file() not in (None, before):
+            name = sd_models.model_data.sd_model.sd_checkpoint_info.name_for_extra
+            _journal.swaps.append(Swap(name, time.perf_counter() - started, _disk_loads - loads))
+        return result
+
+    return reload_model_weights
+
+
+def _active_file() -> str | None:
+    model = sd_models.model_data.sd_model
+    return None if model is None else model.sd_checkpoint_info.filename
+
+
+@contextmanager
+def _hash_kept() -> Iterator[None]:
+    """Keeps the option ``sd_checkpoint_hash`` at the first pass's checkpoint during a job.
+
+    The webui stores the hash of whatever it loads, also while it is told not to write to the config
+    (``load_model_weights``, 1.6.0 to 1.10.1); it would stay after the job and go into ``config.json`` with the next
+    save of the settings.
+    """
+    data, key = shared.opts.data, "sd_checkpoint_hash"
+    stored = {key: data[key]} if key in data else {}
+    yield
+    # An interrupted or failed job leaves its journal behind, but not the webui's note that a job is running.
+    if _journal is not None and shared.state.job and _active_file() != _journal.base_file:
+        data.pop(key, None)
+        data.update(stored)
+
+
+def _counted_read(original: Callable) -> Callable:
+    """Counts the checkpoints that are read from disk; the webui's own cache of state dicts does not count."""
+
+    def get_checkpoint_state_dict(checkpoint_info: Any, timer: Any) -> Any:
+        global _disk_loads  # see record()
+        _disk_loads += checkpoint_info not in sd_models.checkpoints_loaded
+        return original(checkpoint_info, timer)
+
+    return get_checkpoint_state_dict
+
+
+def _vae_remembered(original: Callable) -> Callable:
+    """Lets a temporary VAE come off a model again that was kept and is activated once more.
+
+    On re-activation the webui (1.6.0 to 1.10.1) notes the model as the one whose own VAE is stored although nothing
+    is stored, so the next change of VAE neither stores nor later restores it: the foreign VAE stays. With one model in
+    memory this path is never taken; keeping several makes it our business.
+    """
+
+    def set_sd_model(self: Any, v: Any, already_loaded: bool = False) -> Any:
+        result = original(self, v, already_loaded)
+        if already_loaded and sd_vae.base_vae is None and sd_vae.loaded_vae_file is None:
+            sd_vae.checkpoint_info = None
+        return result
+
+    return set_sd_model
+
+
+_WRAPPED = (
+    (sd_models, "reload_model_weights", _timed_reload),
+    (sd_models, "get_checkpoint_state_dict", _counted_read),
+    (sd_models.SdModelData, "set_sd_model", _vae_remembered),
+)

@@ -1,0 +1,44 @@
+"""The one voice in which Multipass speaks: its log, and the error that stops a job."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from lib_multipass import NAME
+
+log = logging.getLogger("lib_multipass")
+
+
+class _Console(logging.Handler):
+    """Writes to whatever ``sys.stderr`` is at that moment (the webui may redirect it after start-up)."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(self.format(record) + "\n")
+
+
+def open_log() -> None:
+    """Let messages from ``INFO`` upwards reach the console.
+
+    The webui sets logging up only when it is started with ``--loglevel``, so without a handler of its own the line
+    per job would stay unseen. Calling this again changes nothing.
+    """
+    if not log.handlers:
+        console = _Console()
+        console.setFormatter(logging.Formatter(f"[{NAME}] %(message)s"))
+        log.addHandler(console)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+class MultipassError(Exception):
+    """A job cannot be done as it was asked for; the message is a sentence for the person who asked.
+
+    The webui's API answers an exception with the ``status_code`` and ``detail`` that it finds on the instance
+    (``modules/api/api.py``, 1.6.0 to 1.10.1); the page shows the class name and the message.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status_code = 422
+        self.detail = sentence

@@ -1,0 +1,37 @@
+"""Multipass in the webui's terms: a table of hooks. What they do is in ``lib_multipass``."""
+
+from pathlib import Path
+
+from modules import scripts
+
+from lib_multipass import NAME
+from lib_multipass.host import job, page, patches
+from lib_multipass.messages import open_log
+
+
+class Multipass(scripts.Script):
+    section = "accordions"
+
+    def title(self):
+        return NAME
+
+    def show(self, is_img2img):
+        return False if is_img2img else scripts.AlwaysVisible
+
+    def ui(self, is_img2img):
+        components, self.infotext_fields = page.panel(self.elem_id)
+        self.paste_field_names = []
+        return components
+
+    def after_component(self, component, **kwargs):
+        page.remember(component, kwargs.get("elem_id"))
+
+    def before_process(self, p, *args):
+        job.before_process(p, args)
+
+    def postprocess(self, p, processed, *args):
+        job.postprocess(p)
+
+
+open_log()
+patches.install(Path(scripts.basedir()).name)
