@@ -1,0 +1,55 @@
+"""Webuis for the scenarios: each is started twice, with the extension and by hand, that is without it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support import webuis
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One webui twice: ``ours`` with Multipass at the default limit, ``stock`` without it."""
+
+    ours: webuis.Server
+    stock: webuis.Server
+
+    @property
+    def real(self) -> bool:
+        """Whether these are real webuis."""
+        return self.ours.webui.real
+
+
+def _all() -> list:
+    real = webuis.given()
+    missing = pytest.mark.skip(reason=webuis.HOW_TO_GIVE)
+    return [*webuis.miniatures(), *(real or [pytest.param(None, id="real", marks=missing)])]
+
+
+@pytest.fixture(scope="session", params=_all(), ids=str)
+def webui(request: pytest.FixtureRequest) -> webuis.Webui:
+    """Every webui in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def pair(webui: webuis.Webui, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """The running pair; ``stock`` has room for all checkpoints, which is what one would set by hand."""
+    folder = tmp_path_factory.mktemp(webui.name)
+    with (
+        webuis.running(webui, folder / "ours") as ours,
+        webuis.running(webui, folder / "stock", multipass=False, config={"sd_checkpoints_limit": 4}) as stock,
+    ):
+        yield Pair(ours, stock)
+
+
+@pytest.fixture
+def start(webui: webuis.Webui, tmp_path: Path) -> Callable:
+    """Start a further server of this webui: ``with start("--flag", config={...}) as server``."""
+    number = itertools.count()
+    return lambda *flags, **kwargs: webuis.running(webui, tmp_path / str(next(number)), *flags, **kwargs)

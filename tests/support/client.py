@@ -1,0 +1,112 @@
+"""A webui's HTTP API, as the tests use it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import requests
+from PIL import Image
+
+
+class RefusedError(Exception):
+    """The webui answered with an error."""
+
+    def __init__(self, response: requests.Response) -> None:
+        super().__init__(f"HTTP {response.status_code}: {response.text[:500]}")
+        self.status = response.status_code
+        self.detail = response.json().get("detail")
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What a job returned: pictures as ``height × width × 3`` bytes, and the infotext of each."""
+
+    pictures: list[np.ndarray]
+    infotexts: list[str]
+    encoded: list[str]
+    info: dict
+
+    @property
+    def infotext(self) -> str:
+        """Of the first picture."""
+        return self.infotexts[0]
+
+    def same_as(self, other: Rendered) -> bool:
+        """Whether all pictures are equal to the pixel."""
+        pairs = zip(self.pictures, other.pictures, strict=True)
+        return all(np.array_equal(ours, theirs) for ours, theirs in pairs)
+
+    def like(self, other: Rendered) -> bool:
+        """Whether any picture is equal to its counterpart."""
+        pairs = zip(self.pictures, other.pictures, strict=True)
+        return any(np.array_equal(ours, theirs) for ours, theirs in pairs)
+
+
+class Client:
+    """Requests to one running webui."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def wait(self, until: float) -> None:
+        """Wait until it answers; only once its log says that it is up."""
+        while True:
+            try:
+                requests.get(f"{self.url}/sdapi/v1/options", timeout=30)
+                return
+            except requests.ConnectionError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+
+    def get(self, path: str) -> Any:
+        """The JSON answer to a GET."""
+        return self._answer(requests.get(self.url + path, timeout=300))
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """The JSON answer to a POST."""
+        return self._answer(requests.post(self.url + path, json={} if body is None else body, timeout=300))
+
+    def txt2img(self, **body: Any) -> Rendered:
+        """Render; small and quick unless the body says otherwise."""
+        return self._render("txt2img", body)
+
+    def img2img(self, picture: str, **body: Any) -> Rendered:
+        """Render from a base64 picture."""
+        return self._render("img2img", {"init_images": [picture], "denoising_strength": 0.5, **body})
+
+    def probe(self) -> dict:
+        """What the probe has seen since the last call, and what is loaded now."""
+        state = self.get("/probe/state")
+        self.post("/probe/clear")
+        return state
+
+    def _render(self, kind: str, body: dict) -> Rendered:
+        usual = {
+            "prompt": "a cat, sunny",
+            "negative_prompt": "rain",
+            "seed": 7,
+            "steps": 4,
+            "width": 64,
+            "height": 64,
+        }
+        answer = self.post(f"/sdapi/v1/{kind}", {**usual, "cfg_scale": 5, "sampler_name": "Euler", **body})
+        info = json.loads(answer["info"])
+        pictures = [_decode(encoded) for encoded in answer["images"]]
+        return Rendered(pictures, info["infotexts"], answer["images"], info)
+
+    @staticmethod
+    def _answer(response: requests.Response) -> Any:
+        if response.status_code != 200:
+            raise RefusedError(response)
+        return response.json()
+
+
+def _decode(encoded: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB"))

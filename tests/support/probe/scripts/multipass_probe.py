@@ -1,0 +1,110 @@
+"""Looks into a running webui for the tests: what was read and built, what is loaded, what the options hold.
+
+Linked beside the extension under test, or alone into the webui that everything is compared with. It wraps the webui's
+functions from outside, so its counts do not depend on the extension's own.
+"""
+
+import base64
+import copy
+import gc
+import os
+from pathlib import Path
+
+from modules import script_callbacks, scripts, sd_models, shared
+
+seen = {"reads": [], "builds": [], "options": [], "foreign_args": []}
+
+
+def note_calls(name, key, filename_of):
+    """Notes the checkpoint of each call of a function of ``sd_models``; once, however often this script is run."""
+    original = getattr(sd_models, name)
+    if getattr(original, "is_probed", False):
+        return
+
+    def wrapped(*args, **kwargs):
+        filename = filename_of(*args, **kwargs)
+        if filename in {info.filename for info in sd_models.checkpoints_list.values()}:
+            seen[key].append(Path(filename).stem)
+        return original(*args, **kwargs)
+
+    wrapped.is_probed = True
+    setattr(sd_models, name, wrapped)
+
+
+def built_file(checkpoint_info=None, *_args, **_kwargs):
+    return (checkpoint_info or sd_models.select_checkpoint()).filename
+
+
+note_calls("read_state_dict", "reads", lambda checkpoint_file, *_args, **_kwargs: checkpoint_file)
+note_calls("load_model", "builds", built_file)
+
+if os.environ.get("PROBE_SHARED_CONFIG"):
+    from modules import sd_models_config
+
+    sd_models_config.config_default = os.environ["PROBE_SHARED_CONFIG"]
+
+
+class Probe(scripts.Script):
+    def title(self):
+        return "Multipass probe"
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible
+
+    def process_batch(self, p, *args, **kwargs):
+        self.note(p)
+
+    def postprocess_image(self, p, pp, *args):
+        self.note(p)
+
+    def note(self, p):
+        seen["options"].append(copy.deepcopy(shared.opts.data))
+
+
+def clear():
+    for noted in seen.values():
+        noted.clear()
+
+
+def state():
+    gc.collect()
+    models = sd_models.model_data.loaded_sd_models
+    active = sd_models.model_data.sd_model
+    return {
+        **copy.deepcopy({key: seen[key] for key in ("reads", "builds", "options")}),
+        "loaded": [model.sd_checkpoint_info.name_for_extra for model in models],
+        "active": active and active.sd_checkpoint_info.name_for_extra,
+        "empty": [m.sd_checkpoint_info.name_for_extra for m in models if next(m.parameters()).is_meta],
+        "limit": shared.opts.sd_checkpoints_limit,
+        "data": shared.opts.data,
+    }
+
+
+def upscale(body: dict):
+    """Presses the ✨ button on a picture: the webui's own function, called with the page's default values."""
+    import inspect
+
+    from modules import txt2img
+
+    runner = scripts.scripts_txt2img
+    values = [0, *(component.value for component in runner.inputs[1:])]
+    for title, args in body["scripts"].items():
+        script = next(s for s in runner.alwayson_scripts if s.title() == title)
+        values[script.args_from : script.args_from + len(args)] = args
+    names = [*inspect.signature(txt2img.txt2img_create_processing).parameters]
+    names = [name for name in names if name not in ("id_task", "request", "args", "force_enable_hr")]
+    gallery = ["data:image/png;base64," + body["image"]]
+    request = type("Request", (), {"username": None})()
+    job = [body["values"].get(name) for name in names]
+    images, *_ = txt2img.txt2img_upscale("task(probe)", request, gallery, 0, body["geninfo"], *job, *values)
+    picture = images[0]
+    return {"image": base64.b64encode(picture.convert("RGB").tobytes()).decode(), "size": picture.size}
+
+
+def add_api(_demo, app):
+    app.add_api_route("/probe/state", state, methods=["GET"])
+    app.add_api_route("/probe/clear", clear, methods=["POST"])
+    app.add_api_route("/probe/upscale", upscale, methods=["POST"])
+
+
+script_callbacks.on_app_started(add_api)

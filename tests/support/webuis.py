@@ -1,0 +1,221 @@
+"""Webuis to run the scenarios on: the miniature, and the real ones whose folders are given in ``MULTIPASS_WEBUI``.
+
+Everything that a webui writes, and everything that is linked into it, lies in a ``--data-dir`` of its own: the webui's
+folder is not touched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from support.client import Client
+
+REPOSITORY = Path(__file__).parents[2]
+MINIATURE = REPOSITORY / "tests" / "webui"
+GIVEN = "MULTIPASS_WEBUI"
+HOW_TO_GIVE = f"set {GIVEN} to the folder of a webui (several: separated by {os.pathsep!r}) to run this on it"
+
+FLAGS = [
+    *("--api", "--use-cpu", "all", "--no-half", "--skip-torch-cuda-test", "--skip-install"),
+    *("--skip-prepare-environment", "--skip-python-version-check", "--no-download-sd-model"),
+    *("--do-not-download-clip", "--disable-console-progressbars"),
+]
+# One thread: ultralytics changes torch's thread count on first use, which changes the last bit of later pictures.
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "YOLO_OFFLINE": "true",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+CONFIG = {
+    "sd_model_checkpoint": "alpha.safetensors",
+    "sd_vae": "Automatic",
+    "samples_save": False,
+    "grid_save": False,
+    "live_previews_enable": False,
+}
+SLOWEST_START = 240
+"""Seconds; a real webui takes 10 to 25 here, most of it importing."""
+
+
+@dataclass(frozen=True)
+class Webui:
+    """A webui that can be started."""
+
+    name: str
+    root: Path
+    python: str
+    adetailer: Path | None
+    real: bool
+    flags: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def miniatures() -> list[Webui]:
+    """The miniature, as it behaves like the newest webui and like one whose eviction is broken."""
+    detailer = MINIATURE / "adetailer"
+    return [
+        Webui(f"miniature-{like}", MINIATURE, sys.executable, detailer, False, ("--like", like))
+        for like in ("1.10.1", "1.6.0")
+    ]
+
+
+def given() -> list[Webui]:
+    """The real webuis that the environment names, with the ADetailer in them or in ``MULTIPASS_ADETAILER``."""
+    roots = [Path(root) for root in os.environ.get(GIVEN, "").split(os.pathsep) if root]
+    return [Webui(root.name, root, _python_of(root), _adetailer_of(root), True) for root in roots]
+
+
+def _python_of(root: Path) -> str:
+    for inside in ("venv/bin/python", "venv/Scripts/python.exe"):
+        if (root / inside).exists():
+            return str(root / inside)
+    return os.environ.get("MULTIPASS_WEBUI_PYTHON", sys.executable)
+
+
+def _adetailer_of(root: Path) -> Path | None:
+    elsewhere = os.environ.get("MULTIPASS_ADETAILER")
+    candidates = [Path(elsewhere)] if elsewhere else []
+    candidates.append(root / "extensions" / "adetailer")
+    return next((folder for folder in candidates if folder.is_dir()), None)
+
+
+@dataclass
+class Server:
+    """A running webui."""
+
+    webui: Webui
+    data: Path
+    client: Client
+    process: subprocess.Popen = field(repr=False)
+
+    @property
+    def log(self) -> str:
+        """Everything that it has printed so far."""
+        return (self.data / "log.txt").read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def config(self) -> bytes:
+        """Its config.json as it lies on disk."""
+        return (self.data / "config.json").read_bytes()
+
+
+@contextmanager
+def running(
+    webui: Webui, data: Path, *flags: str, multipass: bool = True, config: dict | None = None
+) -> Iterator[Server]:
+    """Start a webui on a free loopback port with an empty data folder, wait until it is ready, stop it at the end.
+
+    Args:
+        webui: which one.
+        data: a folder that does not exist yet.
+        flags: command-line flags besides the usual ones.
+        multipass: whether the extension under test is linked into it.
+        config: options that differ from the usual ones.
+    """
+    _fill(data, webui, multipass, config or {})
+    port = _free_port()
+    command = [webui.python, str(webui.root / "launch.py"), *FLAGS, *webui.flags, *flags]
+    command += ["--port", str(port), "--data-dir", str(data)]
+    if webui.real and webui.adetailer:
+        command.append("--ad-no-huggingface")
+    environment = {
+        **os.environ,
+        **ENVIRONMENT,
+        "PROBE_SHARED_CONFIG": str(data / "shared.yaml") if webui.real else "",
+    }
+    with (data / "log.txt").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=webui.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    server = Server(webui, data, Client(f"http://127.0.0.1:{port}"), process)
+    try:
+        _wait(server)
+        yield server
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _fill(data: Path, webui: Webui, multipass: bool, config: dict) -> None:
+    extensions = data / "extensions"
+    extensions.mkdir(parents=True)
+    if multipass:
+        _link(REPOSITORY, extensions / "multipass")
+    if webui.adetailer:
+        _link(webui.adetailer, extensions / "adetailer")
+    _link(Path(__file__).parent / "probe", extensions / "multipass-probe")
+    shutil.copytree(_real_files(webui) if webui.real else _miniature_files(), data, dirs_exist_ok=True)
+    (data / "config.json").write_text(json.dumps({**CONFIG, **config}), encoding="utf-8")
+
+
+def _link(source: Path, link: Path) -> None:
+    try:
+        link.symlink_to(source, target_is_directory=True)
+    except OSError:  # Windows without the right to make links
+        shutil.copytree(source, link, ignore=shutil.ignore_patterns(".venv", ".git", "tests"))
+
+
+def _miniature_files() -> Path:
+    """Checkpoints for the miniature."""
+    return _made("miniature", [sys.executable, "-m", "mini.checkpoints"], MINIATURE)
+
+
+def _real_files(webui: Webui) -> Path:
+    """Checkpoints, VAE and face detector for real webuis, made by the model code of the first one that needs them."""
+    maker = Path(__file__).with_name("real_files.py")
+    detector = ["--detector"] if webui.adetailer else []
+    command = [webui.python, str(maker), "--repositories", str(webui.root / "repositories"), *detector]
+    return _made("real", command, webui.root)
+
+
+def _made(name: str, command: list[str], folder: Path) -> Path:
+    """A cached folder of files; made again when it is unfinished or was moved, since configs hold absolute paths."""
+    files = REPOSITORY / ".cache" / name
+    done = files / "made-at.txt"
+    if not done.exists() or done.read_text(encoding="utf-8") != str(files):
+        shutil.rmtree(files, ignore_errors=True)
+        subprocess.run([*command, "--out", str(files)], cwd=folder, check=True)
+        done.write_text(str(files), encoding="utf-8")
+    return files
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait(server: Server) -> None:
+    """Wait for the log, not by asking: a request while a real webui starts makes it fail to start."""
+    until = time.monotonic() + SLOWEST_START
+    while time.monotonic() < until and server.process.poll() is None:
+        if "Startup time" in server.log and "Model loaded in" in server.log:
+            server.client.wait(until)
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"{server.webui} did not start; the end of its log:\n{server.log[-4000:]}")

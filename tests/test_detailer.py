@@ -1,0 +1,59 @@
+"""ADetailer's arguments: which tabs run, and copies of them aimed at a checkpoint."""
+
+import copy
+
+import pytest
+
+from lib_multipass import detailer
+
+FACE = {"ad_model": "face.pt", "is_api": ()}
+HAND = {"ad_model": "hand.pt", "ad_use_checkpoint": True, "ad_checkpoint": "gamma"}
+OFF = {"ad_model": "None"}
+UNTICKED = {"ad_model": "face.pt", "ad_tab_enable": False}
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ([True, False, FACE, OFF, HAND, UNTICKED], [2, 4]),
+        ((True, FACE), [1]),
+        ([FACE, HAND], [0, 1]),
+        ([False, False, FACE], []),
+        ([True, False, OFF, {}], []),
+        ([True, False], []),
+        ([], []),
+        ([True, None, FACE, "surplus"], [2]),
+    ],
+)
+def test_enabled_tabs(args, expected):
+    assert [index for index, _ in detailer.enabled_tabs(args)] == expected
+
+
+@pytest.mark.parametrize(
+    ("tab", "expected"),
+    [
+        (FACE, None),
+        (HAND, "gamma"),
+        ({**HAND, "ad_use_checkpoint": False}, None),
+        ({**HAND, "ad_checkpoint": "Use same checkpoint"}, None),
+        ({**HAND, "ad_checkpoint": "None"}, None),
+        ({**HAND, "ad_checkpoint": None}, None),
+    ],
+)
+def test_own_checkpoint(tab, expected):
+    assert detailer.own_checkpoint(tab) == expected
+
+
+def test_enabled_tabs_are_aimed_on_copies():
+    args = [True, False, FACE, OFF, HAND]
+    before = copy.deepcopy(args)
+    aimed = detailer.aim_tabs(args, "beta", already=lambda tab: False)
+    assert args == before
+    assert [detailer.own_checkpoint(aimed[n]) for n in (2, 4)] == ["beta", "beta"]
+    assert aimed[3] is OFF
+    assert set(aimed[2]) - set(FACE) == {"ad_use_checkpoint", "ad_checkpoint"}
+
+
+def test_tabs_that_are_right_already_stay_the_same_object():
+    aimed = detailer.aim_tabs([True, HAND], "gamma", already=lambda tab: tab is HAND)
+    assert aimed[1] is HAND
