@@ -19,8 +19,9 @@ def enabled_tabs(args: Sequence[Any]) -> Iterator[tuple[int, dict]]:
     if not args or (isinstance(args[0], bool) and not args[0]):
         return
     for index, tab in enumerate(args):
-        runs = isinstance(tab, dict) and tab.get("ad_model", "None") != "None" and tab.get("ad_tab_enable") is not False
-        if runs:
+        if not isinstance(tab, dict) or tab.get("ad_model") in (None, "None"):
+            continue
+        if tab.get("ad_tab_enable", True) not in (False, "false"):
             yield index, tab
 
 

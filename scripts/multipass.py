@@ -26,6 +26,9 @@ class Multipass(scripts.Script):
     def after_component(self, component, **kwargs):
         page.remember(component, kwargs.get("elem_id"))
 
+    def setup(self, p, *args):
+        job.setup(p)
+
     def before_process(self, p, *args):
         job.before_process(p, args)
 

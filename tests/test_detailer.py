@@ -20,6 +20,7 @@ UNTICKED = {"ad_model": "face.pt", "ad_tab_enable": False}
         ([FACE, HAND], [0, 1]),
         ([False, False, FACE], []),
         ([True, False, OFF, {}], []),
+        ([True, False, {**FACE, "ad_tab_enable": 0}, {"ad_model": None}], []),
         ([True, False], []),
         ([], []),
         ([True, None, FACE, "surplus"], [2]),

@@ -7,11 +7,12 @@ instead of changed.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from modules import processing, sd_models
+from modules import processing, sd_models, shared
 
 from lib_multipass.args import PassArgs
 from lib_multipass.checkpoints import Checkpoint
@@ -34,6 +35,24 @@ class Job:
     def runs_around(self, p: Any) -> bool:
         """Whether ``p`` is a copy that was made inside this job, not a job of its own."""
         return self.running and self.owner() is not p
+
+
+def setup(p: Any) -> None:
+    """Make sure that a failure in a job that a script renders in pieces reaches the user.
+
+    X/Y/Z plot catches the exceptions of its cells and goes on. ``close`` is what the page and the API call on every
+    job at its end, outside the script.
+    """
+    if p.script_args and p.script_args[0]:  # the number of the selected script
+        p._multipass_failures = failures = []
+        close = p.close
+
+        def close_and_tell() -> None:
+            close()
+            if failures and sys.exc_info()[0] is None:
+                raise failures[0]
+
+        p.close = close_and_tell
 
 
 def before_process(p: Any, values: Sequence[Any]) -> None:
@@ -139,6 +158,10 @@ def _stop(p: Any, error: MultipassError) -> None:
     """
 
     def init(*_args: Any, **_kwargs: Any) -> None:
-        raise error
+        raise error from None
 
     p.init = init
+    failures = getattr(p, "_multipass_failures", None)
+    if failures is not None:
+        failures.append(error)
+        shared.state.interrupt()  # the other pieces would fail alike

@@ -46,6 +46,8 @@ CONFIG = {
     "samples_save": False,
     "grid_save": False,
     "live_previews_enable": False,
+    # Up to 1.6.0 a job fails when it overrides an option that is not stored.
+    "ad_only_selected_scripts": True,
 }
 SLOWEST_START = 240
 """Seconds; a real webui takes 10 to 25 here, most of it importing."""
@@ -117,7 +119,12 @@ class Server:
 
 @contextmanager
 def running(
-    webui: Webui, data: Path, *flags: str, multipass: bool = True, config: dict | None = None
+    webui: Webui,
+    data: Path,
+    *flags: str,
+    multipass: bool = True,
+    config: dict | None = None,
+    checkpoints: bool = True,
 ) -> Iterator[Server]:
     """Start a webui on a free loopback port with an empty data folder, wait until it is ready, stop it at the end.
 
@@ -127,8 +134,9 @@ def running(
         flags: command-line flags besides the usual ones.
         multipass: whether the extension under test is linked into it.
         config: options that differ from the usual ones.
+        checkpoints: whether to put the tests' checkpoints into it; the miniature makes some of its own if not.
     """
-    _fill(data, webui, multipass, config or {})
+    fill(data, webui, multipass, config or {}, checkpoints)
     port = _free_port()
     command = [webui.python, str(webui.root / "launch.py"), *FLAGS, *webui.flags, *flags]
     command += ["--port", str(port), "--data-dir", str(data)]
@@ -161,7 +169,8 @@ def running(
             process.wait()
 
 
-def _fill(data: Path, webui: Webui, multipass: bool, config: dict) -> None:
+def fill(data: Path, webui: Webui, multipass: bool, config: dict, checkpoints: bool = True) -> None:
+    """Put the extensions, the checkpoints and the settings into an empty data folder."""
     extensions = data / "extensions"
     extensions.mkdir(parents=True)
     if multipass:
@@ -169,7 +178,8 @@ def _fill(data: Path, webui: Webui, multipass: bool, config: dict) -> None:
     if webui.adetailer:
         _link(webui.adetailer, extensions / "adetailer")
     _link(Path(__file__).parent / "probe", extensions / "multipass-probe")
-    shutil.copytree(_real_files(webui) if webui.real else _miniature_files(), data, dirs_exist_ok=True)
+    if checkpoints:
+        shutil.copytree(_real_files(webui) if webui.real else _miniature_files(), data, dirs_exist_ok=True)
     (data / "config.json").write_text(json.dumps({**CONFIG, **config}), encoding="utf-8")
 
 

@@ -1,0 +1,81 @@
+"""The miniature inside this process, so that hooks can be called one by one."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import gradio as gr
+
+from support.webuis import MINIATURE, fill, miniatures
+
+
+def start_miniature(data: Path) -> Host:
+    """Import the miniature's modules into this process; once, since they keep their state."""
+    fill(data, miniatures()[0], multipass=True, config={"disabled_extensions": []})
+    sys.path.insert(0, str(MINIATURE))
+    import mini
+
+    mini.arguments = ["--api", "--nowebui", "--data-dir", str(data)]
+    host = Host()
+    host.initialize.initialize()
+    host.build_page()
+    return host
+
+
+class Host:
+    """The miniature's modules by name, and jobs built from them."""
+
+    def __getattr__(self, name: str):
+        return importlib.import_module(f"modules.{name}")
+
+    def build_page(self):
+        for runner, is_img2img in ((self.scripts.scripts_txt2img, False), (self.scripts.scripts_img2img, True)):
+            runner.initialize_scripts(is_img2img)
+            with gr.Blocks():
+                runner.prepare_ui()
+                for section in ("sampler", "seed", "accordions"):
+                    runner.setup_ui_for_section(section)
+                runner.setup_ui()
+
+    def script(self, title="Multipass"):
+        return next(s for s in self.scripts.scripts_txt2img.alwayson_scripts if s.title() == title)
+
+    def job(self, *args, faces=None, kind=tuple, **fields):
+        """A txt2img job with these Multipass arguments, made as the page makes it."""
+        runner = self.scripts.scripts_txt2img
+        p = self.processing.StableDiffusionProcessingTxt2Img(
+            prompt="a cat", width=64, height=64, enable_hr=True, denoising_strength=0.6, **fields
+        )
+        values = [0, *(component.value for component in runner.inputs[1:])]
+        ours, detailer = self.script(), self.script("ADetailer")
+        values[ours.args_from : ours.args_from + len(args)] = args
+        if faces is not None:
+            values[detailer.args_from] = True
+            values[detailer.args_from + 2] = faces
+        p.scripts = runner
+        p.script_args = kind(values)  # the webui's own seed and sampler scripts set theirs here
+        p.seed, p.steps = 5, 2
+        return p
+
+    def run(self, p):
+        with closing(p):
+            self.shared.state.begin(job="test")
+            try:
+                return self.processing.process_images(p)
+            finally:
+                self.shared.state.end()
+
+    def tab(self, p):
+        detailer = self.script("ADetailer")
+        return p.script_args[detailer.args_from + 2]
+
+    @property
+    def loaded(self):
+        return [model.sd_checkpoint_info.name_for_extra for model in self.sd_models.model_data.loaded_sd_models]
+
+    @property
+    def limit(self):
+        return self.shared.opts.sd_checkpoints_limit

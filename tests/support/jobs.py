@@ -1,0 +1,60 @@
+"""Parts of requests that the scenarios put together."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.client import Rendered
+from support.webuis import Server
+
+A, B, C = "alpha", "beta", "gamma"
+"""The checkpoints of every webui under test; A is the selected one."""
+
+
+def hires(upscaler="Latent", **more):
+    return {
+        "enable_hr": True,
+        "hr_scale": 2,
+        "hr_upscaler": upscaler,
+        "hr_second_pass_steps": 3,
+        "denoising_strength": 0.6,
+        **more,
+    }
+
+
+def multipass(*args):
+    return {"Multipass": {"args": list(args)}}
+
+
+def adetailer(server: Server, checkpoint=None, **more):
+    model = "always.pt" if server.webui.real else "face_yolov8n.pt"
+    tab = {"ad_model": model, **more}
+    if checkpoint:
+        tab |= {"ad_use_checkpoint": True, "ad_checkpoint": checkpoint}
+    if server.webui.real:
+        tab |= {"ad_inpaint_width": 64, "ad_inpaint_height": 64}
+    return {"ADetailer": {"args": [True, False, tab]}}
+
+
+def need_adetailer(pair):
+    if not pair.ours.webui.adetailer:
+        pytest.skip("this webui has no ADetailer; put it into its extensions folder or name it in MULTIPASS_ADETAILER")
+
+
+def warm(server: Server, **body) -> Rendered:
+    """A picture made when every model exists: building one shifts the VAE's noise a little."""
+    server.client.txt2img(**body)
+    server.client.probe()
+    return server.client.txt2img(**body)
+
+
+def without(infotext: str, *keys: str) -> list[str]:
+    """The infotext's entries but for those keys and the hashes, which the first picture of a file does not have."""
+    entries = [entry.split(" [")[0] for entry in infotext.replace("\n", ", ").split(", ")]
+    return sorted(entry for entry in entries if not entry.startswith(keys))
+
+
+def differences(before: dict, after: dict) -> dict:
+    """The entries that are not equal, with both values."""
+    keys = {*before, *after}
+    return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}

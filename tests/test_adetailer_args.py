@@ -1,0 +1,87 @@
+"""The tabs that we write, put to ADetailer's own argument model, which forbids keys that it does not know.
+
+Its package imports detection libraries; the file with the model needs pydantic alone and is loaded by itself.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from lib_multipass import detailer
+
+NAME = "adetailer_args_alone"
+FACE = {"ad_model": "face_yolov8n.pt"}
+CHECKPOINTS = [
+    "beta",
+    "beta [0123456789]",
+    "sub/folder/beta.safetensors [0123456789]",
+    "sub\\folder\\beta.ckpt",
+    'commas, colons: and "quotes"',
+    "模型 × Ä",
+]
+
+
+@pytest.fixture(scope="module")
+def args() -> Iterator[ModuleType]:
+    path = metadata.distribution("adetailer").locate_file("adetailer/args.py")
+    spec = importlib.util.spec_from_file_location(NAME, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[NAME] = module  # dataclasses look their module up there
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[NAME]
+
+
+@pytest.fixture
+def from_page(args: ModuleType) -> dict[str, Any]:
+    """A tab as the page holds it: every field, and the mark that it is no API request."""
+    return {**args.ADetailerArgs(**FACE).dict(), "is_api": ()}
+
+
+@pytest.fixture(params=["API request", "page", "own checkpoint", "own VAE"])
+def tab(request: pytest.FixtureRequest, from_page: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "API request": FACE,
+        "page": from_page,
+        "own checkpoint": {**FACE, "ad_use_checkpoint": True, "ad_checkpoint": "gamma"},
+        "own VAE": {**FACE, "ad_use_vae": True, "ad_vae": "some.vae.pt"},
+    }[request.param]
+
+
+@pytest.mark.parametrize("checkpoint", CHECKPOINTS)
+def test_an_aimed_tab_is_accepted(args: ModuleType, tab: dict[str, Any], checkpoint: str) -> None:
+    aimed = args.ADetailerArgs(**detailer.aim(tab, checkpoint))
+    assert (aimed.ad_use_checkpoint, aimed.ad_checkpoint) == (True, checkpoint)
+    assert not aimed.need_skip()
+
+
+def test_aiming_changes_nothing_else(args: ModuleType, tab: dict[str, Any]) -> None:
+    ours = {"ad_use_checkpoint", "ad_checkpoint"}
+    before = args.ADetailerArgs(**tab).dict(exclude=ours)
+    assert args.ADetailerArgs(**detailer.aim(tab, "beta")).dict(exclude=ours) == before
+
+
+def test_the_infotext_of_an_aimed_tab_names_the_checkpoint(args: ModuleType, tab: dict[str, Any]) -> None:
+    written = args.ADetailerArgs(**detailer.aim(tab, "beta")).extra_params()
+    assert written["ADetailer use separate checkpoint"] is True
+    assert written["ADetailer checkpoint"] == "beta"
+
+
+@pytest.mark.parametrize(
+    "tab",
+    [{}, {"ad_model": "None"}, FACE, {**FACE, "ad_tab_enable": True}, {**FACE, "ad_tab_enable": False}],
+)
+def test_we_and_adetailer_agree_on_the_tabs_that_run(args: ModuleType, tab: dict[str, Any]) -> None:
+    assert bool(list(detailer.enabled_tabs([True, tab]))) is not args.ADetailerArgs(**tab).need_skip()
+
+
+def test_the_model_would_refuse_a_key_of_our_own(args: ModuleType) -> None:
+    with pytest.raises(ValueError, match="ad_multipass"):
+        args.ADetailerArgs(**detailer.aim(FACE, "beta"), ad_multipass=True)

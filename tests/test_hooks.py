@@ -1,0 +1,257 @@
+"""The hooks inside one process: what the webui's batch scripts, ADetailer and Reload UI hand to them.
+
+The miniature is imported here as the webui imports itself, and loads our entry script as the webui does.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from contextlib import closing
+
+import pytest
+
+from support.inprocess import start_miniature
+
+A, B, C = "alpha", "beta", "gamma"
+FACE = {"ad_model": "face_yolov8n.pt"}
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory):
+    return start_miniature(tmp_path_factory.mktemp("in-process") / "data")
+
+
+@pytest.fixture(autouse=True)
+def plain_job_first(host):
+    host.run(host.job())
+
+
+def reload_page(host):
+    host.script_callbacks.script_unloaded_callback()
+    host.initialize.initialize_rest(reload_script_modules=True)
+    host.build_page()
+
+
+def test_ui_gives_the_fields_in_order_and_without_none(host):
+    from lib_multipass import args
+
+    script = host.script()
+    assert script.args_to - script.args_from == len(args.FIELDS)
+    assert [control.label for control in script.controls] == [args.label(name) for name in args.FIELDS]
+    assert all(control.value is not None for control in script.controls)
+    assert [control.value for control in script.controls] == [args.default(name) for name in args.FIELDS]
+    ids = [control.elem_id for control in script.controls]
+    assert ids == ["script_multipass_enabled-checkbox", "script_multipass_checkpoint", "script_multipass_adetailer"]
+    assert {component for component, _ in script.infotext_fields} <= set(script.controls)
+
+
+def test_not_in_img2img(host):
+    assert "Multipass" not in [s.title() for s in host.scripts.scripts_img2img.scripts]
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_before_process_declares_and_changes_nothing_shared(host, kind):
+    overrides, params, tab = {"CLIP_stop_at_last_layers": 1}, {"Script": "x"}, {**FACE, "is_api": ()}
+    p = host.job(True, B, faces=tab, kind=kind, override_settings=overrides)
+    p.override_settings, p.extra_generation_params = overrides, params
+    shared = copy.deepcopy((overrides, params, tab))
+    values = p.script_args
+    before = kind(values)
+
+    p.scripts.before_process(p)
+
+    assert p.hr_checkpoint_name.startswith(B)
+    assert (overrides, params, tab) == shared
+    assert values == before
+    assert type(p.script_args) is kind
+    assert host.tab(p)["ad_checkpoint"].startswith(B)
+    assert p.extra_generation_params["Multipass checkpoint"].startswith("beta.safetensors")
+    others = [n for n, (old, new) in enumerate(zip(values, p.script_args, strict=True)) if old is not new]
+    assert len(others) == 1
+
+
+def test_cells_that_share_dicts_do_not_affect_each_other(host):
+    whole = host.job(True, B, faces=dict(FACE))
+    cells = [copy.copy(whole) for _ in range(2)]
+    args = list(cells[1].script_args)
+    args[host.script().args_from] = False
+    cells[1].script_args = tuple(args)
+    for cell in cells:
+        cell.scripts.before_process(cell)
+    assert cells[0].hr_checkpoint_name.startswith(B)
+    assert cells[1].hr_checkpoint_name is None
+    assert "ad_checkpoint" not in host.tab(cells[1])
+    assert "Multipass checkpoint" not in cells[1].extra_generation_params
+    assert "Multipass checkpoint" not in whole.extra_generation_params
+
+
+def test_hooks_called_again_in_the_middle_of_a_job(host):
+    p = host.job(True, B, faces=dict(FACE))
+    p.scripts.before_process(p)
+    p.scripts.process(p)
+    with host.sd_models.SkipWritingToConfig():
+        host.sd_models.reload_model_weights(info=host.sd_models.get_closet_checkpoint_match(B))
+    for _ in range(2):
+        inner = copy.copy(p)
+        p.scripts.postprocess(copy.copy(p), None)
+        p.scripts.before_process(inner)
+        p.scripts.process(inner)
+        assert host.loaded[0] == B
+        assert host.limit == 2
+        assert inner.script_args == p.script_args
+        assert inner.extra_generation_params == p.extra_generation_params
+    assert p._multipass.running
+    p.scripts.postprocess(p, None)
+    assert not p._multipass.running
+
+
+def test_the_same_job_twice(host):
+    p = host.job(True, B, faces=dict(FACE))
+    first = host.run(p)
+    again = host.run(p)
+    assert first.infotexts == again.infotexts
+    assert first.images[0].tobytes() == again.images[0].tobytes()
+
+
+def test_inner_jobs_and_img2img_are_left_alone(host):
+    host.run(host.job(True, B))
+    assert host.limit == 2
+    inner = host.job(False)
+    inner._ad_inner = True
+    host.script().before_process(inner, False, "", "")
+    img2img = host.processing.StableDiffusionProcessingImg2Img()
+    host.script().before_process(img2img, False, "", "")
+    assert host.limit == 2
+
+
+def test_a_job_without_script_arguments(host):
+    p = host.processing.StableDiffusionProcessingTxt2Img(prompt="a cat")
+    p.scripts = host.scripts.scripts_txt2img
+    host.script().before_process(p, True, B)
+    assert p.hr_checkpoint_name.startswith(B)
+
+
+def test_an_old_adetailer_is_left_alone(host, monkeypatch):
+    model = sys.modules["adetailer.args"].ADetailerArgs
+    fields = {name: entry for name, entry in model.__fields__.items() if "checkpoint" not in name}
+    monkeypatch.setattr(model, "__fields__", fields)
+    p = host.job(True, B, faces=dict(FACE))
+    p.scripts.before_process(p)
+    assert host.tab(p) == FACE
+    assert p.hr_checkpoint_name.startswith(B)
+
+
+def test_comments_say_what_was_changed(host):
+    p = host.job(True, B, hr_checkpoint_name=C)
+    p.enable_hr, p.denoising_strength = False, None
+    done = host.run(p)
+    assert "switched Hires. fix on" in done.comments
+    assert "denoising strength 0.7" in done.comments
+    assert "'gamma' was not used" in done.comments
+    quiet = host.run(host.job(True, B))
+    assert "Multipass" not in quiet.comments
+
+
+def test_a_failure_in_the_second_pass_leaves_a_working_webui(host, monkeypatch):
+    good = host.run(host.job(True, B)).images[0].tobytes()
+    plain = host.run(host.job()).images[0].tobytes()
+    job = host.processing.StableDiffusionProcessingTxt2Img
+
+    def fail(*_args):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(job, "sample_hr_pass", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        host.run(host.job(True, B))
+    monkeypatch.undo()
+    assert host.run(host.job(True, B)).images[0].tobytes() == good
+    assert host.run(host.job()).images[0].tobytes() == plain
+    assert host.loaded == [A]
+
+
+def test_a_failure_of_ours_stops_the_job(host, monkeypatch):
+    def fail(*_args):
+        raise KeyError("surprise")
+
+    monkeypatch.setattr(host.sd_models, "select_checkpoint", fail)
+    p = host.job(True, B)
+    p.scripts.before_process(p)
+    with pytest.raises(Exception, match="Multipass could not prepare the job: KeyError: 'surprise'"):
+        p.init(None, None, None)
+
+
+def test_a_failure_in_pieces_is_told_at_the_end(host):
+    """X/Y/Z plot swallows what its cells raise; ``close`` of the whole job tells it."""
+    args = list(host.job(True, "alpah").script_args)
+    args[0] = 1
+    whole = host.processing.StableDiffusionProcessingTxt2Img(prompt="a cat", width=64, height=64, steps=2)
+    whole.scripts = host.scripts.scripts_txt2img
+    whole.script_args = tuple(args)
+    host.shared.state.begin(job="test")
+    cell = copy.copy(whole)
+    with pytest.raises(Exception, match="'alpah'"):
+        host.processing.process_images(cell)
+    assert host.shared.state.interrupted
+    with pytest.raises(Exception, match="'alpah'"), closing(whole):
+        pass
+    host.shared.state.end()
+
+
+def test_the_hash_option_stays_the_first_passes(host):
+    before = copy.deepcopy(host.shared.opts.data)
+    host.run(host.job(True, C, faces=dict(FACE)))
+    assert host.shared.opts.data == before
+
+
+def test_the_floor_is_never_stored(host, tmp_path):
+    host.run(host.job(True, B, faces={**FACE, "ad_use_checkpoint": True, "ad_checkpoint": C}))
+    host.run(host.job(True, B, C, faces=dict(FACE)))
+    assert host.limit == 3
+    assert host.shared.opts.data.get("sd_checkpoints_limit", 1) == 1
+    host.shared.opts.save(str(tmp_path / "config.json"))
+    assert json.loads((tmp_path / "config.json").read_text()).get("sd_checkpoints_limit", 1) == 1
+
+
+def test_reload_ui_keeps_one_patch_and_what_is_loaded(host):
+    first = host.sd_models.reload_model_weights
+    assert first.__module__ == "lib_multipass.host.patches"
+    host.run(host.job(True, B))
+    for _ in range(3):
+        reload_page(host)
+        patched = host.sd_models.reload_model_weights
+        assert patched.__module__ == "lib_multipass.host.patches"
+        assert patched.__closure__[0].cell_contents.__module__ == "modules.sd_models"
+    assert host.limit == 2
+    assert sorted(host.loaded) == [A, B]
+    host.run(host.job(True, B))
+    host.run(host.job())
+    assert host.loaded == [A]
+
+
+def test_reloading_only_the_scripts_changes_nothing(host):
+    patched = host.sd_models.reload_model_weights
+    host.scripts.reload_scripts()
+    host.build_page()
+    assert host.sd_models.reload_model_weights is patched
+
+
+def test_unloading_takes_every_patch_away_and_a_disabled_extension_lets_go(host):
+    host.run(host.job(True, B))
+    host.shared.opts.data["disabled_extensions"] = ["multipass"]
+    host.script_callbacks.script_unloaded_callback()
+    try:
+        assert host.loaded == [B]
+        assert host.limit == 1
+        assert "sd_checkpoints_limit" not in vars(type(host.shared.opts))
+        for owner, name in (
+            (host.sd_models, "reload_model_weights"),
+            (host.sd_models, "get_checkpoint_state_dict"),
+            (host.sd_models.SdModelData, "set_sd_model"),
+        ):
+            assert getattr(owner, name).__module__ == "modules.sd_models"
+    finally:
+        host.shared.opts.data["disabled_extensions"] = []
+        host.initialize.initialize_rest(reload_script_modules=True)
+        host.build_page()
