@@ -22,7 +22,7 @@ from support.client import Client
 FIRST, SECOND = "cartoon", "photo"
 SIZE = 384
 JOB = {"prompt": "a portrait in the hills", "seed": 11, "steps": 12, "width": SIZE, "height": SIZE}
-FACES = {"ADetailer": {"args": [True, False, {"ad_model": "face_yolov8n.pt"}]}}
+FACES = {"ADetailer": {"args": [True, False, {"ad_model": "face_yolov8n.pt", "ad_denoising_strength": 0.15}]}}
 TWO_PASSES = {
     **{"enable_hr": True, "hr_upscaler": "Lanczos", "hr_scale": 1.5, "denoising_strength": 0.55},
     "alwayson_scripts": {**FACES, "Multipass": {"args": [True, f"{SECOND}.safetensors"]}},

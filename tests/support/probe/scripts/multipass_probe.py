@@ -80,6 +80,21 @@ def state():
     }
 
 
+def script(title: str):
+    """A txt2img script's arguments; the webui's own ``script-info`` fails on 1.6.0 when a dropdown has choices."""
+    runner = scripts.scripts_txt2img
+    found = next(s for s in runner.scripts if s.title() == title)
+    return [describe(component) for component in runner.inputs[found.args_from : found.args_to]]
+
+
+def describe(component):
+    """Label, value as a request gives it, and choices of one argument."""
+    choices = [c[0] if isinstance(c, tuple) else c for c in getattr(component, "choices", None) or []]
+    numbered = getattr(component, "type", None) == "index"
+    value = choices.index(component.value) if numbered and component.value in choices else component.value
+    return {"label": component.label, "value": value, "choices": choices if numbered else []}
+
+
 def upscale(body: dict):
     """Presses the ✨ button on a picture: the webui's own function, called with the page's default values."""
     import inspect
@@ -104,6 +119,7 @@ def upscale(body: dict):
 def add_api(_demo, app):
     app.add_api_route("/probe/state", state, methods=["GET"])
     app.add_api_route("/probe/clear", clear, methods=["POST"])
+    app.add_api_route("/probe/script", script, methods=["GET"])
     app.add_api_route("/probe/upscale", upscale, methods=["POST"])
 
 

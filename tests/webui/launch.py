@@ -1,0 +1,76 @@
+"""Starts the miniature webui, with the real one's command line: python launch.py --api --port 7860."""
+
+import argparse
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+
+import mini
+
+args = argparse.Namespace(skip_install=True)  # what an extension's install.py may look at
+
+
+def git_tag():
+    return "1.6.0-miniature" if mini.old_host else "v1.10.1-miniature"
+
+
+def is_installed(package):
+    return True
+
+
+def api_only():
+    import uvicorn
+    from fastapi import FastAPI
+    from modules import call_queue, initialize, script_callbacks, shared
+    from modules.api.api import Api
+    from modules.timer import startup_timer
+
+    initialize.initialize()
+    app = FastAPI()
+    Api(app, call_queue.queue_lock)
+    script_callbacks.ui_settings_callback()
+    script_callbacks.before_ui_callback()
+    script_callbacks.app_started_callback(None, app)
+    port = shared.cmd_opts.port or 7861
+    print(f"Startup time: {startup_timer.summary()}.", flush=True)
+    print(f"Running on local URL:  http://127.0.0.1:{port}", flush=True)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+
+
+def webui():
+    from modules import call_queue, initialize, script_callbacks, shared, ui
+    from modules.api.api import Api
+    from modules.timer import startup_timer
+
+    initialize.initialize()
+    while True:
+        script_callbacks.before_ui_callback()
+        shared.demo = ui.create_ui()
+        shared.demo.queue(64)
+        app, _, _ = shared.demo.launch(
+            server_name="127.0.0.1", server_port=shared.cmd_opts.port, prevent_thread_lock=True, show_api=False
+        )
+        if shared.cmd_opts.api:
+            Api(app, call_queue.queue_lock)
+        script_callbacks.app_started_callback(shared.demo, app)
+        print(f"Startup time: {startup_timer.summary()}.", flush=True)
+        while (command := shared.state.wait_for_server_command(timeout=5)) is None:
+            pass
+        shared.demo.close()
+        if command == "stop":
+            return
+        print("Restarting UI...", flush=True)
+        time.sleep(0.5)
+        script_callbacks.app_reload_callback()
+        script_callbacks.script_unloaded_callback()
+        initialize.initialize_rest(reload_script_modules=True)
+
+
+if __name__ == "__main__":
+    mini.arguments = sys.argv[1:]
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from modules.shared_cmd_options import cmd_opts
+
+    api_only() if cmd_opts.nowebui else webui()

@@ -1,0 +1,19 @@
+"""A record of what happens to checkpoints, so that a test reads as a story.
+
+Verbs: "read" (disk), "build" (new instance), "load" (weights into an instance), "activate" (already loaded),
+"to cpu", "to device", "trash" (the tensors are gone), "vae" (VAE weights swapped; the name is the file's).
+"""
+
+story = []
+
+
+def record(verb, name):
+    story.append((verb, name))
+
+
+def count(verb):
+    return sum(1 for known, _ in story if known == verb)
+
+
+def clear():
+    story.clear()

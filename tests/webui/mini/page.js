@@ -1,0 +1,49 @@
+// What extensions expect of the page, and the ticks of the input accordions.
+const uiLoaded = [], uiUpdate = [];
+
+function gradioApp() {
+    const host = document.querySelector("gradio-app");
+    return host && host.shadowRoot ? host.shadowRoot : document;
+}
+function onUiLoaded(callback) { uiLoaded.push(callback); }
+function onUiUpdate(callback) { uiUpdate.push(callback); }
+const onAfterUiUpdate = onUiUpdate;
+
+// The Python side calls this when the hidden checkbox changes.
+function inputAccordionChecked(id, on) {
+    const label = gradioApp().querySelector(`#${id} > .label-wrap`);
+    if (label && label.classList.contains("open") !== on) label.click();
+}
+
+// An accordion is open exactly when it is ticked: the tick follows the label, the hidden checkbox the tick.
+function drawTick(accordion) {
+    const label = accordion.querySelector(".label-wrap");
+    const hidden = gradioApp().querySelector(`#${accordion.id}-checkbox input`);
+    if (!label || !hidden || accordion.dataset.ticked) return;
+    accordion.dataset.ticked = "yes";
+    const tick = document.createElement("input");
+    tick.type = "checkbox";
+    tick.id = `${accordion.id}-visible-checkbox`;
+    tick.className = "input-accordion-checkbox";
+    tick.checked = label.classList.contains("open");
+    tick.style.pointerEvents = "none";
+    label.prepend(tick);
+    const extra = gradioApp().querySelector(`#${accordion.id}-extra`);
+    if (extra) label.append(extra);
+    new MutationObserver(() => {
+        tick.checked = label.classList.contains("open");
+        if (hidden.checked !== tick.checked) hidden.click();
+    }).observe(label, { attributes: true, attributeFilter: ["class"] });
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+    let loaded = false;
+    new MutationObserver((changes) => {
+        gradioApp().querySelectorAll(".input-accordion").forEach(drawTick);
+        if (!loaded && gradioApp().querySelector("#txt2img_prompt")) {
+            loaded = true;
+            uiLoaded.forEach((callback) => callback());
+        }
+        uiUpdate.forEach((callback) => callback(changes));
+    }).observe(gradioApp(), { childList: true, subtree: true });
+});

@@ -1,0 +1,31 @@
+from pathlib import Path
+
+from mini import checkpoints
+from modules import (
+    gradio_extensons,  # noqa: F401  it announces every component
+    scripts,
+    sd_models,
+    sd_vae,
+    shared,
+    shared_init,
+)
+from modules.call_queue import wrap_queued_call
+
+
+def initialize():
+    """Settings, scripts, the list of checkpoints (three are made where there is none) and the first model."""
+    shared_init.initialize()
+    sd_models.setup_model()
+    if not list(Path(sd_models.model_path).glob("**/*.safetensors")):
+        checkpoints.make_defaults(sd_models.model_path)
+    initialize_rest(reload_script_modules=False)
+
+
+def initialize_rest(*, reload_script_modules=False):
+    sd_models.list_models()
+    sd_vae.refresh_vae_list()
+    scripts.load_scripts()
+    on_checkpoint = wrap_queued_call(lambda: sd_models.reload_model_weights())
+    shared.opts.onchange("sd_model_checkpoint", on_checkpoint, call=False)
+    shared.opts.onchange("sd_vae", wrap_queued_call(lambda: sd_vae.reload_vae_weights()), call=False)
+    assert shared.sd_model is not None, "the first checkpoint could not be loaded"

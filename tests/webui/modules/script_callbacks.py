@@ -1,0 +1,80 @@
+"""Callback lists. Every exception of a callback is reported and swallowed, as in the host."""
+
+import inspect
+from collections import namedtuple
+from functools import partial
+
+from modules import errors
+
+ScriptCallback = namedtuple("ScriptCallback", ["script", "callback", "name"])
+_CATEGORIES = (
+    "app_started",
+    "model_loaded",
+    "ui_settings",
+    "before_component",
+    "after_component",
+    "infotext_pasted",
+    "script_unloaded",
+    "before_ui",
+    "on_reload",
+)
+_LAST_FIRST = ("script_unloaded", "before_ui")
+callback_map = {f"callbacks_{category}": [] for category in _CATEGORIES}
+
+
+def clear_callbacks():
+    for callbacks in callback_map.values():
+        callbacks.clear()
+
+
+def remove_callbacks_for_function(callback_func):
+    for callbacks in callback_map.values():
+        callbacks[:] = [known for known in callbacks if known.callback != callback_func]
+
+
+def remove_current_script_callbacks():
+    script = _calling_file()
+    for callbacks in callback_map.values():
+        callbacks[:] = [known for known in callbacks if known.script != script]
+
+
+def _calling_file():
+    return next((frame.filename for frame in inspect.stack() if frame.filename != __file__), "unknown file")
+
+
+def _register(category, callback, *, name=None):
+    callback_map[f"callbacks_{category}"].append(ScriptCallback(_calling_file(), callback, name or category))
+
+
+def _run(category, *args, **kwargs):
+    callbacks = list(callback_map[f"callbacks_{category}"])
+    for known in reversed(callbacks) if category in _LAST_FIRST else callbacks:
+        try:
+            known.callback(*args, **kwargs)
+        except Exception:
+            errors.report(f"{known.script} failed in {category}", exc_info=True)
+
+
+# on_<category>(callback, *, name=None) registers, <category>_callback(...) runs what is registered.
+(
+    on_app_started,
+    on_model_loaded,
+    on_ui_settings,
+    on_before_component,
+    on_after_component,
+    on_infotext_pasted,
+    on_script_unloaded,
+    on_before_ui,
+    on_before_reload,
+) = (partial(_register, category) for category in _CATEGORIES)
+(
+    app_started_callback,
+    model_loaded_callback,
+    ui_settings_callback,
+    before_component_callback,
+    after_component_callback,
+    infotext_pasted_callback,
+    script_unloaded_callback,
+    before_ui_callback,
+    app_reload_callback,
+) = (partial(_run, category) for category in _CATEGORIES)

@@ -1,0 +1,298 @@
+import collections
+import re
+import threading
+from pathlib import Path
+
+import mini
+import safetensors.torch
+from mini import events, painter
+from mini.checkpoint_info import CheckpointInfo
+from modules import devices, errors, hashes, paths, script_callbacks, sd_vae, shared
+from modules.timer import Timer
+
+model_path = str(Path(paths.models_path) / "Stable-diffusion")
+checkpoints_list = {}
+checkpoint_aliases = checkpoint_alisases = {}
+checkpoints_loaded = collections.OrderedDict()
+
+
+def model_hash(filename):
+    return hashes.calculate_sha256(filename)[-8:]
+
+
+def setup_model():
+    Path(model_path).mkdir(parents=True, exist_ok=True)
+
+
+def checkpoint_tiles(use_short=False):
+    return [info.short_title if use_short else info.title for info in checkpoints_list.values()]
+
+
+def list_models():
+    """Makes new CheckpointInfo objects for every file."""
+    checkpoints_list.clear()
+    checkpoint_aliases.clear()
+    for path in sorted(Path(model_path).glob("**/*.safetensors"), key=lambda path: str(path).lower()):
+        CheckpointInfo(path).register()
+
+
+def get_closet_checkpoint_match(search_string):
+    if not search_string:
+        return None
+    if search_string in checkpoint_aliases:
+        return checkpoint_aliases[search_string]
+    for wanted in (search_string, re.sub(r"\s*\[[^]]+]\s*$", "", search_string)):
+        found = [info for info in checkpoints_list.values() if wanted in info.title]
+        if found:
+            return min(found, key=lambda info: len(info.title))
+    return None
+
+
+def select_checkpoint():
+    """What the setting names, else the first checkpoint there is."""
+    chosen = shared.opts.sd_model_checkpoint
+    if chosen in checkpoint_aliases:
+        return checkpoint_aliases[chosen]
+    if not checkpoints_list:
+        raise FileNotFoundError(f"No checkpoints found in {model_path}")
+    fallback = next(iter(checkpoints_list.values()))
+    if chosen is not None:
+        print(f"Checkpoint {chosen} not found; loading fallback {fallback.title}")
+    return fallback
+
+
+def read_state_dict(checkpoint_file, print_global_state=False, map_location=None):
+    return safetensors.torch.load_file(checkpoint_file, device=map_location or shared.weight_load_location)
+
+
+def get_checkpoint_state_dict(checkpoint_info: CheckpointInfo, timer):
+    checkpoint_info.calculate_shorthash()
+    kept = checkpoints_loaded.pop(checkpoint_info, None)
+    if kept is not None:
+        checkpoints_loaded[checkpoint_info] = kept  # the newest again
+        return kept
+    events.record("read", checkpoint_info.name_for_extra)
+    print(f"reading {checkpoint_info.filename}")
+    return read_state_dict(checkpoint_info.filename)
+
+
+class SkipWritingToConfig:
+    """While it is entered, loading a checkpoint leaves the setting sd_model_checkpoint alone."""
+
+    skip = False
+
+    def __enter__(self):
+        self.outer, SkipWritingToConfig.skip = SkipWritingToConfig.skip, True
+        return self
+
+    def __exit__(self, *exception):
+        SkipWritingToConfig.skip = self.outer
+
+
+def _choose(info):
+    """Makes this the selected checkpoint, unless that is to stay out of the settings."""
+    if not SkipWritingToConfig.skip:
+        shared.opts.data["sd_model_checkpoint"] = info.title
+
+
+def load_model_weights(model, checkpoint_info: CheckpointInfo, state_dict, timer):
+    """The hash goes into the settings in any case."""
+    info, room = checkpoint_info, shared.opts.sd_checkpoint_cache
+    model.sd_model_hash = info.calculate_shorthash()
+    _choose(info)
+    weights = state_dict or get_checkpoint_state_dict(info, timer)
+    events.record("load", info.name_for_extra)
+    model.load_state_dict(weights)
+    if room:
+        checkpoints_loaded[info] = dict(weights)
+    for oldest in list(checkpoints_loaded)[: len(checkpoints_loaded) - room]:
+        del checkpoints_loaded[oldest]
+    model.sd_checkpoint_info, model.sd_model_checkpoint = info, info.filename
+    shared.opts.data["sd_checkpoint_hash"] = info.sha256
+    sd_vae.clear_loaded_vae()
+    sd_vae.delete_base_vae()
+    sd_vae.load_vae(model, sd_vae.resolve_vae(info.filename).vae)
+
+
+class SdModelData:
+    def __init__(self):
+        self.sd_model = None
+        self.loaded_sd_models = []  # the most recently used one first
+        self.was_loaded_at_least_once = False
+        self.lock = threading.Lock()
+
+    def get_sd_model(self):
+        if not self.was_loaded_at_least_once:
+            with self.lock:
+                try:
+                    if self.sd_model is None:
+                        load_model()
+                except Exception as e:
+                    errors.display(e, "the first checkpoint")
+        return self.sd_model
+
+    def set_sd_model(self, v, already_loaded=False):
+        self.sd_model = v
+        if already_loaded:
+            _follow_vae(v)
+        self.loaded_sd_models[:] = [known for known in self.loaded_sd_models if known is not v]
+        if v is not None:
+            self.loaded_sd_models.insert(0, v)
+
+
+model_data = SdModelData()
+
+
+def _follow_vae(model):
+    sd_vae.base_vae = getattr(model, "base_vae", None)
+    sd_vae.loaded_vae_file = getattr(model, "loaded_vae_file", None)
+    sd_vae.checkpoint_info = model.sd_checkpoint_info
+
+
+def _send(model, device, verb):
+    if getattr(model, "last_sent", "") != verb:
+        events.record(verb, model.sd_checkpoint_info.name_for_extra)
+    model.last_sent = verb
+    model.to(device)
+    devices.torch_gc()
+
+
+def send_model_to_cpu(m):
+    if m is not None or mini.old_host:
+        _send(m, devices.cpu, "to cpu")
+
+
+def send_model_to_device(m):
+    _send(m, shared.device, "to device")
+
+
+def send_model_to_trash(m):
+    _send(m, "meta", "trash")
+
+
+def _find_config(checkpoint_info):
+    """A file `name.yaml` beside the checkpoint, else the one configuration that all others share."""
+    own = Path(checkpoint_info.filename).with_suffix(".yaml")
+    return str(own) if own.exists() else "stock.yaml"
+
+
+def load_model(checkpoint_info=None, already_loaded_state_dict=None):
+    """A new instance; one that is active at that moment loses its tensors."""
+    timer, info = Timer(), checkpoint_info or select_checkpoint()
+    active, model_data.sd_model = model_data.sd_model, None
+    if active:
+        send_model_to_trash(active)
+    weights = already_loaded_state_dict or get_checkpoint_state_dict(info, timer)
+    events.record("build", info.name_for_extra)
+    made = painter.Painter().eval()
+    made.used_config = _find_config(info)
+    load_model_weights(made, info, weights, timer)
+    send_model_to_device(made)
+    model_data.set_sd_model(made)
+    model_data.was_loaded_at_least_once = True
+    script_callbacks.model_loaded_callback(made)
+    print(f"Model loaded in {timer.summary()}.")  # what starting scripts wait for
+    return made
+
+
+def _holds(model, info):
+    return model is not None and model.sd_checkpoint_info.filename == info.filename
+
+
+def _evict(active, wanted):
+    """Parks the active model, then lets the least recently used ones go until the limit fits."""
+    loaded, limit = model_data.loaded_sd_models, shared.opts.sd_checkpoints_limit
+    if shared.opts.sd_checkpoints_keep_in_cpu:
+        send_model_to_cpu(active)
+    spare = [model for model in loaded if not _holds(model, wanted)]
+    while spare and len(loaded) > limit > 0:
+        gone = spare.pop()
+        loaded.remove(gone)
+        send_model_to_trash(gone)
+
+
+def _evict_wrongly(active, wanted):
+    """As up to 1.8: the list loses its last entry, whichever model is trashed, and parking comes in between.
+
+    With more models than the limit this can end on a model without tensors.
+    """
+    loaded, limit = model_data.loaded_sd_models, shared.opts.sd_checkpoints_limit
+    for model in loaded[::-1]:
+        if _holds(model, wanted):
+            continue
+        if len(loaded) > limit > 0:
+            loaded.pop()
+            send_model_to_trash(model)
+        if shared.opts.sd_checkpoints_keep_in_cpu:
+            send_model_to_cpu(active)
+
+
+def _activate(model):
+    send_model_to_device(model)
+    model_data.set_sd_model(model, already_loaded=True)
+    _choose(model.sd_checkpoint_info)
+    if not SkipWritingToConfig.skip:
+        shared.opts.data["sd_checkpoint_hash"] = model.sd_checkpoint_info.sha256
+    events.record("activate", model.sd_checkpoint_info.name_for_extra)
+    sd_vae.reload_vae_weights(model)
+    return model
+
+
+def reuse_model_from_already_loaded(sd_model, checkpoint_info, timer):
+    """The wanted model, an instance whose weights may be overwritten, or None."""
+    if _holds(sd_model, checkpoint_info) and not mini.old_host:
+        return sd_model
+    loaded = model_data.loaded_sd_models
+    found = next((model for model in loaded if _holds(model, checkpoint_info)), None)
+    (_evict_wrongly if mini.old_host else _evict)(sd_model, checkpoint_info)
+    if found:
+        return _activate(found)
+    if 1 < shared.opts.sd_checkpoints_limit > len(loaded):
+        model_data.sd_model = None  # stays loaded beside the new one
+        return load_model(checkpoint_info)
+    if loaded:
+        model_data.sd_model = loaded.pop()
+        _follow_vae(model_data.sd_model)
+        return model_data.sd_model
+    return None
+
+
+def reload_model_weights(sd_model=None, info=None, forced_reload=False):
+    """Swaps to the given or the selected checkpoint; nothing is evicted when it is active already."""
+    timer, wanted, active = Timer(), info or select_checkpoint(), sd_model or model_data.sd_model
+    if _holds(active, wanted) and not forced_reload:
+        return active
+    before = active and active.sd_checkpoint_info
+    shell = reuse_model_from_already_loaded(active, wanted, timer)
+    if _holds(shell, wanted) and not forced_reload:
+        return shell
+    if shell:
+        send_model_to_cpu(shell)
+    weights = get_checkpoint_state_dict(wanted, timer)
+    if shell and shell.used_config == _find_config(wanted):
+        _overwrite(shell, wanted, weights, before, timer)
+        model_data.set_sd_model(shell)
+        return shell
+    if shell:
+        send_model_to_trash(shell)
+    return load_model(wanted, already_loaded_state_dict=weights)
+
+
+def _overwrite(shell, wanted, weights, before, timer):
+    """In place; if the new weights do not fit, the former ones come back."""
+    try:
+        load_model_weights(shell, wanted, weights, timer)
+    except Exception:
+        load_model_weights(shell, before, None, timer)
+        raise
+    finally:
+        send_model_to_device(shell)
+        script_callbacks.model_loaded_callback(shell)
+
+
+def unload_model_weights(sd_model=None, info=None):
+    send_model_to_cpu(sd_model or shared.sd_model)
+    return sd_model
+
+
+def apply_token_merging(sd_model, token_merging_ratio): ...

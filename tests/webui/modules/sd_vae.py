@@ -1,0 +1,96 @@
+from dataclasses import dataclass
+from pathlib import Path
+
+from mini import events
+from modules import devices, paths, script_callbacks, sd_models, shared
+
+vae_path = str(Path(paths.models_path) / "VAE")
+vae_dict = {}
+base_vae = loaded_vae_file = checkpoint_info = None
+unspecified = object()
+
+
+@dataclass
+class VaeResolution:
+    vae: str = None
+    source: str = None
+    resolved: bool = True
+
+    def tuple(self):
+        return self.vae, self.source
+
+
+def refresh_vae_list():
+    vae_dict.clear()
+    vae_dict.update({path.name: str(path) for path in sorted(Path(vae_path).glob("**/*.safetensors"))})
+
+
+def get_loaded_vae_name():
+    return Path(loaded_vae_file).name if loaded_vae_file is not None else None
+
+
+def _put(model, weights, name):
+    events.record("vae", name)
+    model.first_stage_model.load_state_dict(weights)
+
+
+def _is_noted(model):
+    return checkpoint_info == model.sd_checkpoint_info
+
+
+def store_base_vae(model):
+    """Keeps the checkpoint's own VAE. A re-activated model passes for stored already although nothing is
+    kept: its foreign VAE never comes off again. The host does so too.
+    """
+    global base_vae, checkpoint_info
+    if not _is_noted(model):
+        own = model.first_stage_model.state_dict()
+        base_vae, checkpoint_info = {key: value.clone() for key, value in own.items()}, model.sd_checkpoint_info
+
+
+def delete_base_vae():
+    global base_vae, checkpoint_info
+    base_vae = checkpoint_info = None
+
+
+def restore_base_vae(model):
+    if base_vae and _is_noted(model):
+        _put(model, base_vae, "base")
+        clear_loaded_vae()
+    delete_base_vae()
+
+
+def clear_loaded_vae():
+    global loaded_vae_file
+    loaded_vae_file = None
+
+
+def resolve_vae(checkpoint_file) -> VaeResolution:
+    """Only what the setting says; the real host also looks beside the checkpoint."""
+    chosen = shared.opts.sd_vae
+    if chosen not in vae_dict:
+        return VaeResolution(resolved=chosen == "None")
+    return VaeResolution(vae_dict[chosen], "from the settings")
+
+
+def load_vae(model, vae_file=None, vae_source="from unknown source"):
+    global loaded_vae_file
+    if not vae_file and loaded_vae_file:
+        restore_base_vae(model)
+    if vae_file:
+        store_base_vae(model)
+        _put(model, sd_models.read_state_dict(vae_file), Path(vae_file).stem)
+    loaded_vae_file = vae_file
+    model.loaded_vae_file, model.base_vae = vae_file, base_vae
+
+
+def reload_vae_weights(sd_model=None, vae_file=unspecified):
+    model = sd_model or shared.sd_model
+    wanted = vae_file
+    if wanted is unspecified:
+        wanted = resolve_vae(model.sd_checkpoint_info.filename).vae
+    if wanted == loaded_vae_file:
+        return None
+    load_vae(model.to(devices.cpu), wanted)
+    script_callbacks.model_loaded_callback(model.to(devices.device))
+    return model

@@ -1,0 +1,28 @@
+"""Puts the page's own script, and every extension's scripts and style sheet, into the page."""
+
+from pathlib import Path
+
+import gradio as gr
+from modules import scripts, shared
+
+
+def _head():
+    own = Path(shared.__file__).parents[1] / "mini"
+    files = [own / "page.js", *(Path(script.path) for script in scripts.list_scripts("javascript", ".js"))]
+    parts = [f'<script data-file="{file.name}">\n{file.read_text(encoding="utf8")}</script>' for file in files]
+    sheets = [own / "page.css", *map(Path, scripts.list_files_with_name("style.css"))]
+    return "\n".join(parts + [f"<style>\n{sheet.read_text(encoding='utf8')}</style>" for sheet in sheets])
+
+
+def reload_javascript():
+    head = _head().encode("utf8")
+    if not hasattr(shared, "GradioTemplateResponseOriginal"):
+        shared.GradioTemplateResponseOriginal = gr.routes.templates.TemplateResponse
+
+    def respond(*args, **kwargs):
+        page = shared.GradioTemplateResponseOriginal(*args, **kwargs)
+        page.body = page.body.replace(b"</head>", head + b"</head>")
+        page.init_headers()
+        return page
+
+    gr.routes.templates.TemplateResponse = respond
