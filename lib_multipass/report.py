@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lib_multipass.plan import Plan
@@ -25,18 +25,20 @@ class Journal:
     """File name of the checkpoint that makes the first pass."""
     swaps: list[Swap] = field(default_factory=list)
 
-    def line(self, plan: Plan, faces: Iterable[str]) -> str:
+    def line(self, plan: Plan, faces: Iterable[str], kept: Sequence[int]) -> str:
         """One line for the console.
 
         Args:
             plan: the job's plan.
             faces: names of the checkpoints that ADetailer's enabled tabs ran on.
+            kept: bytes of each checkpoint that stays loaded.
         """
         passes = [f"pass 1 {plan.base.name_for_extra}", f"pass 2 {plan.second.name_for_extra}"]
         names = list(dict.fromkeys(faces))
         passes += [f"faces {', '.join(names)}"] if names else []
         loads = sum(swap.disk_loads for swap in self.swaps)
-        return f"{' → '.join(passes)} — {self._swaps()}, {_count(loads, 'load')} from disk"
+        memory = f"keeping {_count(len(kept), 'checkpoint')}, about {sum(kept) / 1e9:.1f} GB"
+        return f"{' → '.join(passes)} — {self._swaps()}, {_count(loads, 'load')} from disk, {memory}"
 
     def _swaps(self) -> str:
         if not self.swaps:

@@ -9,6 +9,7 @@ import copy
 import json
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -141,6 +142,68 @@ def test_an_old_adetailer_is_left_alone(host, monkeypatch):
     p.scripts.before_process(p)
     assert host.tab(p) == FACE
     assert p.hr_checkpoint_name.startswith(B)
+
+
+def in_folder(host, name, content=None):
+    """A further file among the checkpoints: a copy of beta, or with this content."""
+    folder = Path(host.sd_models.model_path)
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes((folder / "beta.safetensors").read_bytes() if content is None else content)
+    host.sd_models.list_models()
+    return path
+
+
+def test_one_file_name_in_two_folders(host):
+    """The webui's short title then leads to only one of them; our names have to lead to the chosen one."""
+    other = in_folder(host, "more/gamma.safetensors")
+    try:
+        for name in ("gamma.safetensors", "more/gamma.safetensors"):
+            p = host.job(True, name, faces=dict(FACE))
+            p.scripts.before_process(p)
+            for alias in (p.hr_checkpoint_name, host.tab(p)["ad_checkpoint"]):
+                assert host.sd_models.get_closet_checkpoint_match(alias).name == name
+    finally:
+        other.unlink()
+        host.sd_models.list_models()
+
+
+def test_files_that_are_no_checkpoints_are_refused(host):
+    vae = (Path(host.sd_models.model_path).parent / "VAE" / "other.safetensors").read_bytes()
+    for name, content, words in (
+        ("wrong.safetensors", vae, "is no checkpoint but a VAE"),
+        ("cut.safetensors", b"x", "cut off"),
+    ):
+        path = in_folder(host, name, content)
+        try:
+            p = host.job(True, name)
+            p.scripts.before_process(p)
+            with pytest.raises(Exception, match=words):
+                p.init(None, None, None)
+        finally:
+            path.unlink()
+            host.sd_models.list_models()
+
+
+@pytest.mark.parametrize(
+    ("second", "upscaler", "used"),
+    [
+        ("SDXL", "Latent", "Lanczos"),
+        ("SDXL", "Nearest", "Nearest"),
+        ("SD 2.x", "Latent", "Latent"),
+        ("unknown", None, None),
+    ],
+)
+def test_latents_do_not_cross_architectures(host, monkeypatch, second, upscaler, used):
+    from lib_multipass import headers
+    from lib_multipass.host import files
+
+    made = {A: headers.Facts(1, "SD 1.x"), B: headers.Facts(1, second)}
+    monkeypatch.setattr(files, "facts_of", lambda checkpoint: made[checkpoint.name_for_extra])
+    p = host.job(True, B, hr_upscaler=upscaler)
+    p.scripts.before_process(p)
+    assert p.hr_upscaler == used
+    assert ("Lanczos was used" in "".join(p.comments)) is (used != upscaler)
 
 
 def test_comments_say_what_was_changed(host):

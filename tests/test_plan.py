@@ -82,9 +82,11 @@ def test_a_request_with_a_hires_pass_keeps_its_upscaler():
 
 def test_console_line():
     journal = Journal(CARTOON.filename)
-    assert journal.line(plan("photo"), []) == "pass 1 cartoon → pass 2 photo — no swap, 0 loads from disk"
+    assert journal.line(plan("photo"), [], [2_100_000_000]) == (
+        "pass 1 cartoon → pass 2 photo — no swap, 0 loads from disk, keeping 1 checkpoint, about 2.1 GB"
+    )
     journal.swaps += [Swap("photo", 5.0, 1), Swap("cartoon", 0.5, 0), Swap("photo", 1.0, 0)]
-    assert journal.line(plan("photo"), ["photo", "photo"]) == (
+    assert journal.line(plan("photo"), ["photo", "photo"], [2_132_000_000, 6_938_000_000]) == (
         "pass 1 cartoon → pass 2 photo → faces photo — "
-        "3 swaps (to photo 2 × 3.00 s, to cartoon 0.50 s), 1 load from disk"
+        "3 swaps (to photo 2 × 3.00 s, to cartoon 0.50 s), 1 load from disk, keeping 2 checkpoints, about 9.1 GB"
     )

@@ -361,5 +361,5 @@ def test_one_console_line_per_job(pair):
     lines = [line for line in pair.ours.log[start:].splitlines() if "[Multipass] pass 1" in line]
     assert len(lines) == 2
     assert f"pass 1 {A} → pass 2 {B} → faces {B}" in lines[1]
-    assert lines[1].endswith("0 loads from disk")
+    assert ", 0 loads from disk, keeping 2 checkpoints, about " in lines[1]
     assert "4 swaps" in lines[1]

@@ -14,9 +14,11 @@ from typing import Any
 
 from modules import processing, sd_models, shared
 
+from lib_multipass import args as fields
 from lib_multipass.args import PassArgs
 from lib_multipass.checkpoints import Checkpoint
-from lib_multipass.host import adetailer, cache, checkpoints, page, patches
+from lib_multipass.crossing import PIXEL_UPSCALER, latents_fit, require_checkpoint
+from lib_multipass.host import adetailer, cache, checkpoints, files, page, patches
 from lib_multipass.messages import MultipassError, log
 from lib_multipass.plan import Plan, make_plan, missing_hires_values
 from lib_multipass.report import Journal
@@ -87,7 +89,8 @@ def postprocess(p: Any) -> None:
         return
     job.running = False
     patches.record(None)
-    log.info(job.journal.line(job.plan, [checkpoint.name_for_extra for checkpoint in job.detailers]))
+    faces = [checkpoint.name_for_extra for checkpoint in job.detailers]
+    log.info(job.journal.line(job.plan, faces, files.kept_bytes()))
 
 
 def _end(p: Any) -> None:
@@ -102,7 +105,11 @@ def _end(p: Any) -> None:
 def _declare(p: Any, args: PassArgs) -> None:
     base = checkpoints.base_of(p)
     plan = make_plan(args, base, checkpoints.known())
+    for field, checkpoint in (("checkpoint", plan.second), ("adetailer", plan.faces)):
+        if checkpoint is not None:
+            require_checkpoint(fields.label(field), checkpoint.name, files.facts_of(checkpoint))
     _switch_hires_on(p)
+    _cross_in_pixels(p, plan)
     _choose_second(p, plan)
     tabs = _aim_adetailer(p, plan)
     p.extra_generation_params = {**p.extra_generation_params, **plan.infotext}
@@ -125,6 +132,19 @@ def _switch_hires_on(p: Any) -> None:
             f"Multipass switched Hires. fix on for this picture: upscaler {p.hr_upscaler}, "
             f"denoising strength {p.denoising_strength}."
         )
+
+
+def _cross_in_pixels(p: Any, plan: Plan) -> None:
+    """Replace a latent upscaler between checkpoints that cannot read each other's latents."""
+    latent = p.hr_upscaler is None or p.hr_upscaler in shared.latent_upscale_modes
+    first, second = files.facts_of(plan.base), files.facts_of(plan.second)
+    if latent and not latents_fit(first, second):
+        p.comment(
+            f"{plan.base.name_for_extra} is {first.architecture}, {plan.second.name_for_extra} is "
+            f"{second.architecture}: the upscaler {p.hr_upscaler or 'Latent'} cannot lead from one to the other, "
+            f"so {PIXEL_UPSCALER} was used."
+        )
+        p.hr_upscaler = PIXEL_UPSCALER
 
 
 def _choose_second(p: Any, plan: Plan) -> None:

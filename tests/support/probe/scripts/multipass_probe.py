@@ -66,6 +66,15 @@ def clear():
         noted.clear()
 
 
+def size_of(model):
+    """Bytes of all that a model keeps: its tensors, fp16 copies of fp8 weights, the VAE that another replaced."""
+    tensors = [*model.parameters(), *model.buffers(), *(getattr(model, "base_vae", None) or {}).values()]
+    for module in model.modules():
+        copies = (getattr(module, name, None) for name in ("fp16_weight", "fp16_bias"))
+        tensors += [copy for copy in copies if copy is not None]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
 def state():
     gc.collect()
     models = sd_models.model_data.loaded_sd_models
@@ -75,6 +84,7 @@ def state():
         "loaded": [model.sd_checkpoint_info.name_for_extra for model in models],
         "active": active and active.sd_checkpoint_info.name_for_extra,
         "empty": [m.sd_checkpoint_info.name_for_extra for m in models if next(m.parameters()).is_meta],
+        "bytes": {model.sd_checkpoint_info.name_for_extra: size_of(model) for model in models},
         "limit": shared.opts.sd_checkpoints_limit,
         "data": shared.opts.data,
     }

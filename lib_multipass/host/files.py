@@ -1,0 +1,34 @@
+"""Checkpoint files in this webui: what they are, and what they take once they are loaded."""
+
+from __future__ import annotations
+
+import torch
+from modules import devices, sd_models, shared
+
+from lib_multipass.checkpoints import Checkpoint
+from lib_multipass.footprint import Loading, loaded_bytes
+from lib_multipass.headers import SDXL, Facts, remembered
+
+
+def facts_of(checkpoint: Checkpoint) -> Facts:
+    """What the file's header says; read once while the file stays the same."""
+    return remembered(checkpoint.filename)
+
+
+def kept_bytes() -> list[int]:
+    """Estimated bytes of each model that is loaded now, wherever its parts lie; LoRA backups come on top."""
+    models = sd_models.model_data.loaded_sd_models
+    return [loaded_bytes(facts, _loading(facts)) for facts in (facts_of(m.sd_checkpoint_info) for m in models)]
+
+
+def _loading(facts: Facts) -> Loading:
+    # "FP8 weight" came with 1.8.0.
+    fp8 = getattr(shared.opts, "fp8_storage", "Disable")
+    return Loading(
+        half=not shared.cmd_opts.no_half,
+        # The webui turns the VAE to float32 by itself when pictures come out black.
+        half_vae=devices.dtype_vae != torch.float32,
+        fp8=fp8 == "Enable" or (fp8 == "Enable for SDXL" and facts.architecture == SDXL),
+        cache_fp16=getattr(shared.opts, "cache_fp16_weight", False),
+        t5=getattr(shared.opts, "sd3_enable_t5", False),
+    )
