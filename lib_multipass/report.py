@@ -37,7 +37,7 @@ class Journal:
         names = list(dict.fromkeys(faces))
         passes += [f"faces {', '.join(names)}"] if names else []
         loads = sum(swap.disk_loads for swap in self.swaps)
-        memory = f"keeping {_count(len(kept), 'checkpoint')}, about {sum(kept) / 1e9:.1f} GB"
+        memory = f"keeping {_count(len(kept), 'checkpoint')}, about {_size(sum(kept))}"
         return f"{' → '.join(passes)} — {self._swaps()}, {_count(loads, 'load')} from disk, {memory}"
 
     def _swaps(self) -> str:
@@ -52,6 +52,10 @@ class Journal:
 
 def _times(taken: list[float]) -> str:
     return f"{len(taken)} × " if len(taken) > 1 else ""
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def _count(number: int, word: str) -> str:

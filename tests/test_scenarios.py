@@ -351,6 +351,12 @@ def test_frozen_settings(start):
         job = {**hires(), "n_iter": 2, "alwayson_scripts": multipass(True, B)}
         warm(server, **job)
         assert server.client.probe()["reads"] == []
+        job["alwayson_scripts"] |= adetailer(server)
+        with pytest.raises(RefusedError) as caught:
+            server.client.txt2img(**job)
+        assert "settings are frozen" in caught.value.detail
+        job["alwayson_scripts"] = {**adetailer(server), **multipass(True, B, "Same as first pass")}
+        assert f"Hires checkpoint: {B}" in server.client.txt2img(**job).infotext
 
 
 def test_one_console_line_per_job(pair):

@@ -6,9 +6,13 @@ import sys
 from pathlib import PurePath
 from typing import Any
 
+from modules import shared
+
+from lib_multipass import args as fields
 from lib_multipass import detailer
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.host import checkpoints
+from lib_multipass.messages import MultipassError
 
 
 class Detailer:
@@ -37,12 +41,21 @@ class Detailer:
 
         The script arguments are replaced whole and keep their type; callbacks slice them when they are called, so
         ADetailer sees the new ones in its own ``process`` and writes its infotext from them.
+
+        Raises:
+            MultipassError: when the command line forbids it; ADetailer would then leave the faces as they are.
         """
 
         def already(tab: dict) -> bool:
             current = checkpoints.by_alias(detailer.own_checkpoint(tab)) or base
             return current.filename == checkpoint.filename
 
+        if _is_frozen() and not all(already(tab) for _, tab in detailer.enabled_tabs(self.args)):
+            raise MultipassError(
+                f"{fields.label('adetailer')}: the webui's settings are frozen on its command line, so ADetailer "
+                f"cannot run on {checkpoint.name_for_extra}; choose {fields.SAME_AS_FIRST!r} or "
+                f"{fields.AS_IN_ADETAILER!r}."
+            )
         aimed = detailer.aim_tabs(self.args, checkpoints.alias_of(checkpoint), already)
         script_args = list(self.p.script_args)
         script_args[self.slot] = aimed
@@ -60,6 +73,19 @@ def find(p: Any) -> Detailer | None:
 
 def _is_adetailer(script: Any) -> bool:
     return (script.title() or "").strip().lower() == "adetailer" or PurePath(script.filename).stem == "!adetailer"
+
+
+def _is_frozen() -> bool:
+    # ADetailer changes the checkpoint by an override of this setting. The last two flags came with 1.8.0.
+    options, name = shared.cmd_opts, "sd_model_checkpoint"
+    sections = getattr(options, "freeze_settings_in_sections", None) or ""
+    settings = getattr(options, "freeze_specific_settings", None) or ""
+    section = shared.opts.data_labels[name].section[0]
+    return options.freeze_settings or section in _listed(sections) or name in _listed(settings)
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",")]
 
 
 def _has_checkpoints() -> bool:
