@@ -77,11 +77,11 @@ def _is_adetailer(script: Any) -> bool:
 
 def _is_frozen() -> bool:
     # ADetailer changes the checkpoint by an override of this setting. The last two flags came with 1.8.0.
-    options, name = shared.cmd_opts, "sd_model_checkpoint"
-    sections = getattr(options, "freeze_settings_in_sections", None) or ""
-    settings = getattr(options, "freeze_specific_settings", None) or ""
+    flags, name = shared.cmd_opts, "sd_model_checkpoint"
+    sections = getattr(flags, "freeze_settings_in_sections", None) or ""
+    settings = getattr(flags, "freeze_specific_settings", None) or ""
     section = shared.opts.data_labels[name].section[0]
-    return options.freeze_settings or section in _listed(sections) or name in _listed(settings)
+    return flags.freeze_settings or section in _listed(sections) or name in _listed(settings)
 
 
 def _listed(names: str) -> list[str]:

@@ -7,8 +7,6 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-import gradio as gr
-
 from support.webuis import MINIATURE, fill, miniatures
 
 
@@ -32,13 +30,9 @@ class Host:
         return importlib.import_module(f"modules.{name}")
 
     def build_page(self):
-        for runner, is_img2img in ((self.scripts.scripts_txt2img, False), (self.scripts.scripts_img2img, True)):
-            runner.initialize_scripts(is_img2img)
-            with gr.Blocks():
-                runner.prepare_ui()
-                for section in ("sampler", "seed", "accordions"):
-                    runner.setup_ui_for_section(section)
-                runner.setup_ui()
+        build = importlib.import_module("modules.api.api")._build_outside_page
+        build(self.scripts.scripts_txt2img, False)
+        build(self.scripts.scripts_img2img, True)
 
     def script(self, title="Multipass"):
         return next(s for s in self.scripts.scripts_txt2img.alwayson_scripts if s.title() == title)
