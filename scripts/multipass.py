@@ -32,9 +32,13 @@ class Multipass(scripts.Script):
     def before_process(self, p, *args):
         job.before_process(p, args)
 
+    def process_batch(self, p, *args, **kwargs):
+        job.process_batch(p)
+
     def postprocess(self, p, processed, *args):
         job.postprocess(p)
 
 
 open_log()
+page.add_settings()
 patches.install(Path(scripts.basedir()).name)

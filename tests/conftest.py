@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support import webuis
+from support.inprocess import Host, start_miniature
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,9 @@ def start(webui: webuis.Webui, tmp_path: Path) -> Callable:
     """Start a further server of this webui: ``with start("--flag", config={...}) as server``."""
     number = itertools.count()
     return lambda *flags, **kwargs: webuis.running(webui, tmp_path / str(next(number)), *flags, **kwargs)
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """The miniature inside the tests' own process."""
+    return start_miniature(tmp_path_factory.mktemp("in-process") / "data")

@@ -13,15 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from support.inprocess import start_miniature
-
 A, B, C = "alpha", "beta", "gamma"
 FACE = {"ad_model": "face_yolov8n.pt"}
-
-
-@pytest.fixture(scope="session")
-def host(tmp_path_factory):
-    return start_miniature(tmp_path_factory.mktemp("in-process") / "data")
 
 
 @pytest.fixture(autouse=True)

@@ -189,7 +189,8 @@ def _unticked(server: Server):
         server.client.txt2img(),
     ]
     state = server.client.probe()
-    options = json.dumps(server.client.get("/sdapi/v1/options")).replace(str(server.data), "")
+    options = {k: v for k, v in server.client.get("/sdapi/v1/options").items() if not k.startswith("multipass_")}
+    options = json.dumps(options).replace(str(server.data), "")
     return jobs, state["reads"], state["builds"], state["loaded"], options
 
 

@@ -18,7 +18,7 @@ from lib_multipass import args as fields
 from lib_multipass.args import PassArgs
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.crossing import PIXEL_UPSCALER, latents_fit, require_checkpoint
-from lib_multipass.host import adetailer, cache, checkpoints, files, page, patches
+from lib_multipass.host import adetailer, ahead, cache, checkpoints, files, page, patches
 from lib_multipass.messages import MultipassError, log
 from lib_multipass.plan import Plan, make_plan, missing_hires_values
 from lib_multipass.report import Journal
@@ -31,6 +31,8 @@ class Job:
         self.owner = weakref.ref(p)
         self.plan = plan
         self.detailers = detailers
+        refiner = checkpoints.refiner_of(p)
+        self.in_use = [plan.base, plan.second, *detailers, *([refiner] if refiner else [])]
         self.journal = Journal(plan.base.filename)
         self.running = True
 
@@ -82,12 +84,20 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
             _end(p)
 
 
+def process_batch(p: Any) -> None:
+    """The first pass is about to sample: read what comes next meanwhile."""
+    job = getattr(p, "_multipass", None)
+    if job is not None and job.running and job.owner() is p:
+        ahead.begin(job.in_use)
+
+
 def postprocess(p: Any) -> None:
     """Write the job's line; ADetailer's early calls come with a copy of ``p`` and are not the end."""
     job = getattr(p, "_multipass", None)
     if job is None or not job.running or job.owner() is not p:
         return
     job.running = False
+    ahead.end()
     patches.record(None)
     faces = [checkpoint.name_for_extra for checkpoint in job.detailers]
     log.info(job.journal.line(job.plan, faces, files.kept_bytes()))
@@ -116,9 +126,19 @@ def _declare(p: Any, args: PassArgs) -> None:
 
     job = Job(p, plan, tabs)
     p._multipass = job
+    _end_reading_with(p)
     patches.record(job.journal)
-    in_use = [plan.base, plan.second, *tabs, checkpoints.refiner_of(p)]
-    cache.hold({checkpoint.filename for checkpoint in in_use if checkpoint}, plan.base)
+    cache.hold({checkpoint.filename for checkpoint in job.in_use}, plan.base)
+
+
+def _end_reading_with(p: Any) -> None:
+    close = p.close
+
+    def end_and_close() -> None:
+        ahead.end()
+        close()
+
+    p.close = end_and_close
 
 
 def _switch_hires_on(p: Any) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
-from modules import sd_models
+from modules import sd_models, shared
 from modules.ui_common import refresh_symbol
 from modules.ui_components import InputAccordion, ToolButton
 
+from lib_multipass import NAME, plan
 from lib_multipass import args as fields
-from lib_multipass import plan
-from lib_multipass.host import checkpoints
+from lib_multipass.host import ahead, checkpoints
 
 HIRES_CONTROLS = {
     "txt2img_denoising_strength": "denoising_strength",
@@ -32,6 +32,15 @@ def remember(component: Any, elem_id: str | None) -> None:
 def hires_defaults() -> dict[str, Any]:
     """Values that the page shows at first for the hires pass, by name of the job's attribute; empty without a page."""
     return {name: component.value for name, component in _controls.items() if component.value is not None}
+
+
+def add_settings() -> None:
+    """Add our section to the Settings page. As templates the options have their defaults before any page is built."""
+    read_ahead = shared.OptionInfo(True, "Read the next checkpoint while the first pass runs").info(
+        "on by default; shortens the wait before the second pass when its checkpoint is not loaded yet"
+    )
+    section = shared.options_section(("multipass", NAME), {ahead.OPTION: read_ahead})
+    shared.options_templates.update(section)
 
 
 def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:

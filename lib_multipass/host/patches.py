@@ -1,4 +1,4 @@
-"""The three places where the webui's own functions are wrapped, each with its reason and its undo."""
+"""The places where the webui's own functions are wrapped, each with its reason and its undo."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from modules import patches, script_callbacks, sd_models, sd_vae, shared
+from modules import hashes, patches, script_callbacks, sd_models, sd_vae, shared
 
-from lib_multipass.host import cache
+from lib_multipass.host import ahead, cache
 from lib_multipass.report import Journal, Swap
 
 KEY = "lib_multipass"
@@ -39,6 +39,7 @@ def install(extension: str) -> None:
 
 def uninstall(extension: str) -> None:
     """Undo :func:`install`. The webui calls this when it reloads its page, before it runs the entry script again."""
+    ahead.end()
     if _is_disabled(extension):
         # Nobody would hold up the limit any more; up to 1.8.0 more loaded models than that break the webui.
         cache.let_go(None)
@@ -121,4 +122,5 @@ _WRAPPED = (
     (sd_models, "reload_model_weights", _timed_reload),
     (sd_models, "get_checkpoint_state_dict", _counted_read),
     (sd_models.SdModelData, "set_sd_model", _vae_remembered),
+    (hashes, "calculate_sha256", ahead.hash_taken_over),
 )

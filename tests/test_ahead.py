@@ -1,0 +1,213 @@
+"""Reading the next checkpoint ahead, inside jobs of the miniature: what is read, when, and who hashes it."""
+
+import hashlib
+import itertools
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+
+from lib_multipass import reader
+
+MB = 1024 * 1024
+A, B = "alpha", "beta"
+NUMBER = itertools.count()
+
+
+@pytest.fixture
+def hashed(host, monkeypatch):
+    """The files that the webui hashed by itself, in order."""
+    files = []
+    original = host.hashes.calculate_sha256
+
+    def calculate_sha256(filename):
+        files.append(str(filename))
+        return original(filename)
+
+    monkeypatch.setattr(host.hashes, "calculate_sha256", calculate_sha256)
+    return files
+
+
+@pytest.fixture
+def ahead(host, hashed, monkeypatch):
+    """The module, reading in small steps; hooked in once more, around the list of what the webui hashes."""
+    from lib_multipass.host import ahead
+
+    monkeypatch.setattr(reader, "CHUNK", MB // 2)
+    monkeypatch.setattr(host.hashes, "calculate_sha256", ahead.hash_taken_over(host.hashes.calculate_sha256))
+    host.run(host.job())
+    yield ahead
+    ahead.end()
+    assert ahead._reader.wait(5)
+
+
+@pytest.fixture
+def newcomer(host, hashed):
+    """A checkpoint of some 10 MB that was never used."""
+    beta = host.sd_models.get_closet_checkpoint_match(B)
+    path = Path(beta.filename).with_name(f"newcomer-{next(NUMBER)}.safetensors")
+    weights = safetensors.torch.load_file(beta.filename)
+    safetensors.torch.save_file(weights, path, metadata={"padding": f"{next(NUMBER)}" + 8 * MB * "x"})
+    host.sd_models.list_models()
+    checkpoint = host.sd_models.get_closet_checkpoint_match(path.name)
+    assert checkpoint.sha256 is None
+    hashed.clear()
+    yield checkpoint
+    host.run(host.job())
+    path.unlink(missing_ok=True)
+    host.sd_models.list_models()
+
+
+@pytest.fixture
+def one_chunk_only(monkeypatch):
+    """The thread reads a chunk and then rests until somebody stops it."""
+    monkeypatch.setattr(reader, "_give_way", lambda stop: lambda: stop.wait(20))
+
+
+def content_hash(checkpoint):
+    return hashlib.sha256(Path(checkpoint.filename).read_bytes()).hexdigest()
+
+
+def cached(host, checkpoint):
+    return host.hashes.sha256_from_cache(checkpoint.filename, f"checkpoint/{checkpoint.name}")
+
+
+def memory(ahead, monkeypatch, available):
+    monkeypatch.setattr(ahead, "_available", lambda: available)
+
+
+def test_the_swap_finds_the_hash(host, ahead, newcomer, hashed, monkeypatch):
+    begin = ahead.begin
+
+    def begin_and_wait(in_use):
+        begin(in_use)
+        assert ahead._reader.wait(20)
+
+    monkeypatch.setattr(ahead, "begin", begin_and_wait)
+    host.run(host.job(True, newcomer.name))
+    assert host.loaded[0] == newcomer.name_for_extra
+    assert newcomer.sha256 == cached(host, newcomer) == content_hash(newcomer)
+    assert hashed == []
+    assert ahead._reader.path is None
+
+
+def test_the_swap_reads_what_is_left(host, ahead, newcomer, hashed, one_chunk_only):
+    host.run(host.job(True, newcomer.name))
+    assert newcomer.sha256 == cached(host, newcomer) == content_hash(newcomer)
+    assert hashed == []
+
+
+def test_the_same_picture_as_without(host, ahead, newcomer, one_chunk_only, monkeypatch):
+    first = host.run(host.job(True, newcomer.name))
+    monkeypatch.setattr(ahead, "begin", lambda in_use: None)
+    again = host.run(host.job(True, newcomer.name))
+    assert first.images[0].tobytes() == again.images[0].tobytes()
+
+
+def test_a_file_that_changed_is_hashed_by_the_webui(host, ahead, newcomer, hashed):
+    ahead.begin([newcomer])
+    assert ahead._reader.wait(20)
+    with Path(newcomer.filename).open("ab") as opened:
+        opened.write(b"changed")
+    newcomer.calculate_shorthash()
+    assert newcomer.sha256 == content_hash(newcomer)
+    assert hashed == [newcomer.filename]
+
+
+def test_the_first_that_is_not_loaded_is_read(host, ahead, newcomer):
+    first, second = (host.sd_models.get_closet_checkpoint_match(name) for name in (A, B))
+    assert host.loaded == [A]
+    ahead.begin([first, newcomer, second])
+    assert ahead._reader.path == newcomer.filename
+    ahead.begin([first, newcomer, second])
+    assert ahead._reader.path == newcomer.filename
+    ahead.end()
+    ahead.begin([first])
+    assert ahead._reader.path is None
+
+
+def test_what_is_cached_in_memory_is_not_read(host, ahead, newcomer, monkeypatch):
+    monkeypatch.setitem(host.sd_models.checkpoints_loaded, newcomer, {})
+    ahead.begin([newcomer])
+    assert ahead._reader.path is None
+
+
+def test_a_hash_that_nobody_asked_for_is_kept(host, ahead, newcomer, hashed):
+    """A job that failed before its swap."""
+    ahead.begin([newcomer])
+    assert ahead._reader.wait(20)
+    ahead.end()
+    assert cached(host, newcomer) == content_hash(newcomer)
+    assert hashed == []
+
+
+def test_the_end_of_a_job_ends_the_reading(host, ahead, newcomer, hashed, one_chunk_only):
+    ahead.begin([newcomer])
+    assert not ahead._reader.wait(0.2)
+    ahead.end()
+    assert ahead._reader.wait(0)
+    assert cached(host, newcomer) is None
+    assert hashed == []
+
+
+def test_an_interrupt_ends_the_reading(host, ahead, newcomer, hashed, monkeypatch):
+    rested = []
+    monkeypatch.setattr(reader, "_give_way", lambda stop: lambda: rested.append(stop.wait(0.1)))
+    host.shared.state.begin(job="test")
+    ahead.begin([newcomer])
+    host.shared.state.interrupt()
+    assert ahead._reader.wait(5)
+    assert len(rested) < 3
+    host.shared.state.end()
+    newcomer.calculate_shorthash()
+    assert newcomer.sha256 == content_hash(newcomer)
+    assert hashed == []
+
+
+def test_a_known_hash_is_not_made_again(host, ahead, newcomer, monkeypatch):
+    newcomer.calculate_shorthash()
+    for available, path in ((15 * MB, None), (None, None), (100 * MB, newcomer.filename)):
+        memory(ahead, monkeypatch, available)
+        ahead.begin([newcomer])
+        assert ahead._reader.path == path
+    assert ahead._reader.wait(20)
+    assert ahead._reader.digest is None
+
+
+def test_an_unknown_hash_is_made_without_memory_too(host, ahead, newcomer, monkeypatch):
+    memory(ahead, monkeypatch, 0)
+    ahead.begin([newcomer])
+    assert ahead._reader.wait(20)
+    assert ahead._reader.digest == content_hash(newcomer)
+
+
+def test_no_hashing_is_honoured(host, ahead, newcomer, monkeypatch):
+    monkeypatch.setattr(host.shared.cmd_opts, "no_hashing", True)
+    memory(ahead, monkeypatch, 0)
+    ahead.begin([newcomer])
+    assert ahead._reader.path is None
+    memory(ahead, monkeypatch, 100 * MB)
+    ahead.begin([newcomer])
+    assert ahead._reader.wait(20)
+    assert ahead._reader.digest is None
+    ahead.end()
+    assert cached(host, newcomer) is None
+
+
+def test_off_by_its_setting(host, ahead, newcomer, monkeypatch):
+    monkeypatch.setitem(host.shared.opts.data, ahead.OPTION, False)
+    ahead.begin([newcomer])
+    assert ahead._reader.path is None
+
+
+def test_a_file_that_is_gone_is_left_to_the_webui(host, ahead, newcomer):
+    Path(newcomer.filename).unlink()
+    ahead.begin([newcomer])
+    assert ahead._reader.path is None
+    ahead.end()
+
+
+def test_memory_is_asked_for_or_unknown(ahead, monkeypatch):
+    assert ahead._available() > MB
+    monkeypatch.setattr(ahead, "psutil", None)
+    assert ahead._available() is None
