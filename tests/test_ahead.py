@@ -15,26 +15,32 @@ NUMBER = itertools.count()
 
 
 @pytest.fixture
-def hashed(host, monkeypatch):
-    """The files that the webui hashed by itself, in order."""
+def hashed(host):
+    """The files that the webui hashed by itself, in order: its function is noted below our wrapper."""
+    from lib_multipass.host import patches
+
     files = []
+    patches.uninstall("multipass")
     original = host.hashes.calculate_sha256
 
     def calculate_sha256(filename):
         files.append(str(filename))
         return original(filename)
 
-    monkeypatch.setattr(host.hashes, "calculate_sha256", calculate_sha256)
-    return files
+    host.hashes.calculate_sha256 = calculate_sha256
+    patches.install("multipass")
+    yield files
+    patches.uninstall("multipass")
+    host.hashes.calculate_sha256 = original
+    patches.install("multipass")
 
 
 @pytest.fixture
 def ahead(host, hashed, monkeypatch):
-    """The module, reading in small steps; hooked in once more, around the list of what the webui hashes."""
+    """The module, reading in small steps."""
     from lib_multipass.host import ahead
 
     monkeypatch.setattr(reader, "CHUNK", MB // 2)
-    monkeypatch.setattr(host.hashes, "calculate_sha256", ahead.hash_taken_over(host.hashes.calculate_sha256))
     host.run(host.job())
     yield ahead
     ahead.end()
@@ -148,6 +154,27 @@ def test_the_end_of_a_job_ends_the_reading(host, ahead, newcomer, hashed, one_ch
     assert ahead._reader.wait(0)
     assert cached(host, newcomer) is None
     assert hashed == []
+
+
+def test_a_job_that_fails_ends_the_reading(host, ahead, newcomer, one_chunk_only, monkeypatch):
+    job = host.processing.StableDiffusionProcessingTxt2Img
+
+    def fail(*_args, **_kwargs):
+        assert ahead._reader.path == newcomer.filename
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="out of memory"):
+        patched.setattr(job, "sample", fail)
+        host.run(host.job(True, newcomer.name))
+    assert ahead._reader.path is None
+
+
+def test_a_piece_of_a_job_ends_the_reading(host, ahead, newcomer):
+    """X/Y/Z plot closes only the whole job."""
+    host.shared.state.begin(job="test")
+    host.processing.process_images(host.job(True, newcomer.name))
+    host.shared.state.end()
+    assert ahead._reader.path is None
 
 
 def test_an_interrupt_ends_the_reading(host, ahead, newcomer, hashed, monkeypatch):

@@ -56,8 +56,11 @@ def begin(in_use: Iterable[Checkpoint]) -> None:
 def end() -> None:
     """End reading, at the end of the job; a hash that is ready and was not asked for goes to the webui now."""
     global _next  # see begin()
-    if _next is not None and _reader.digest is not None:
-        hashes.sha256(_next.filename, _title(_next))
+    try:
+        if _next is not None and _reader.digest is not None:
+            hashes.sha256(_next.filename, _title(_next))
+    except Exception:
+        log.exception("the hash of %s could not be stored", _next.filename)
     _next = None
     _reader.stop()
 
