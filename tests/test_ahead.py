@@ -163,9 +163,10 @@ def test_a_job_that_fails_ends_the_reading(host, ahead, newcomer, one_chunk_only
         assert ahead._reader.path == newcomer.filename
         raise RuntimeError("out of memory")
 
-    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="out of memory"):
+    with monkeypatch.context() as patched:
         patched.setattr(job, "sample", fail)
-        host.run(host.job(True, newcomer.name))
+        with pytest.raises(RuntimeError, match="out of memory"):
+            host.run(host.job(True, newcomer.name))
     assert ahead._reader.path is None
 
 
