@@ -120,6 +120,14 @@ def test_inner_jobs_and_img2img_are_left_alone(host):
     assert host.limit == 2
 
 
+def test_an_unticked_job_with_an_unknown_override_runs_as_ever(host):
+    expected = host.run(host.job()).images[0].tobytes()
+    host.run(host.job(True, B))
+    got = host.run(host.job(override_settings={"sd_model_checkpoint": "nowhere"}))
+    assert got.images[0].tobytes() == expected
+    assert host.loaded == [A]
+
+
 def test_a_job_without_script_arguments(host):
     p = host.processing.StableDiffusionProcessingTxt2Img(prompt="a cat")
     p.scripts = host.scripts.scripts_txt2img

@@ -20,21 +20,28 @@ def tiles() -> list[str]:
     return sd_models.checkpoint_tiles(use_short=getattr(shared.opts, "sd_checkpoint_dropdown_use_short", False))
 
 
-def base_of(p: Any) -> Checkpoint:
-    """The checkpoint of the job's first pass: its override if it has one, else the selected one.
+def first_of(p: Any) -> Checkpoint:
+    """The checkpoint that the webui will begin the job with: its override, else the selected one.
 
-    The webui drops an override that names no checkpoint without a word and renders with the selected one.
+    An override that names no checkpoint is dropped without a word.
+    """
+    return by_alias(_override_of(p)) or sd_models.select_checkpoint()
+
+
+def base_of(p: Any) -> Checkpoint:
+    """The checkpoint of the job's first pass.
 
     Raises:
-        MultipassError: for such an override.
+        MultipassError: for an override that the webui would drop.
     """
-    name = (p.override_settings or {}).get("sd_model_checkpoint")
-    if not name:
-        return sd_models.select_checkpoint()
-    base = sd_models.checkpoint_aliases.get(name)
-    if base is None:
+    name = _override_of(p)
+    if name and by_alias(name) is None:
         raise MultipassError(f"override_settings.sd_model_checkpoint: there is no checkpoint {name!r}.")
-    return base
+    return first_of(p)
+
+
+def _override_of(p: Any) -> str | None:
+    return (p.override_settings or {}).get("sd_model_checkpoint")
 
 
 def refiner_of(p: Any) -> Checkpoint | None:

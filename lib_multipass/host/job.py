@@ -106,7 +106,7 @@ def postprocess(p: Any) -> None:
 def _end(p: Any) -> None:
     patches.record(None)
     try:
-        cache.let_go(checkpoints.base_of(p))
+        cache.let_go(checkpoints.first_of(p))
     except Exception:
         # An unticked job runs as without the extension, whatever happens here.
         log.exception("the kept checkpoints could not be let go of")
