@@ -269,6 +269,16 @@ def test_the_hash_option_stays_the_first_passes(host):
     assert host.shared.opts.data == before
 
 
+@pytest.mark.parametrize("own", [3, 4, 5, 10])
+def test_nothing_goes_below_the_users_own_limit(host, monkeypatch, own):
+    monkeypatch.setitem(host.shared.opts.data, "sd_checkpoints_limit", own)
+    for checkpoint in (B, C, B):
+        host.run(host.job(True, checkpoint))
+    assert sorted(host.loaded) == [A, B, C]
+    host.run(host.job())
+    assert sorted(host.loaded) == [A, B, C]
+
+
 def test_the_floor_is_never_stored(host, tmp_path):
     host.run(host.job(True, B, faces={**FACE, "ad_use_checkpoint": True, "ad_checkpoint": C}))
     host.run(host.job(True, B, C, faces=dict(FACE)))

@@ -84,7 +84,7 @@ def _settle(most: int, needed: Collection[str], first: Checkpoint | None) -> Non
     # What is not loaded yet goes into the last model of the webui's list: let that be one that nobody needs.
     models.sort(key=lambda model: _file(model) not in needed)
     spare = [model for model in models if model is not sd_models.model_data.sd_model]
-    beyond = spare[::-1][: len(models) - most] if most > 0 else []
+    beyond = spare[::-1][: max(0, len(models) - most)] if most > 0 else []
     for model in beyond:
         models.remove(model)
         sd_models.send_model_to_trash(model)
