@@ -28,13 +28,8 @@ class Detailer:
         return list(self.p.script_args[self.slot])
 
     def checkpoints(self, base: Checkpoint) -> list[Checkpoint]:
-        """The checkpoint of each enabled tab.
-
-        A tab without one, or with a name that the webui does not know, runs on the first pass's: the webui drops an
-        override that it cannot resolve.
-        """
-        own = (detailer.own_checkpoint(tab) for _, tab in detailer.enabled_tabs(self.args))
-        return [checkpoints.by_alias(name) or base for name in own]
+        """The checkpoint of each enabled tab."""
+        return [_checkpoint_of(tab, base) for _, tab in detailer.enabled_tabs(self.args)]
 
     def aim(self, checkpoint: Checkpoint, base: Checkpoint) -> None:
         """Let every enabled tab run on ``checkpoint``.
@@ -47,8 +42,7 @@ class Detailer:
         """
 
         def already(tab: dict) -> bool:
-            current = checkpoints.by_alias(detailer.own_checkpoint(tab)) or base
-            return current.filename == checkpoint.filename
+            return _checkpoint_of(tab, base).filename == checkpoint.filename
 
         if _is_frozen() and not all(already(tab) for _, tab in detailer.enabled_tabs(self.args)):
             raise MultipassError(
@@ -69,6 +63,12 @@ def find(p: Any) -> Detailer | None:
         return None
     found = Detailer(p, script)
     return found if _has_checkpoints() and any(detailer.enabled_tabs(found.args)) else None
+
+
+def _checkpoint_of(tab: dict, base: Checkpoint) -> Checkpoint:
+    # A tab without one, or with a name that the webui does not know, runs on the first pass's: the webui drops an
+    # override that it cannot resolve.
+    return checkpoints.by_alias(detailer.own_checkpoint(tab)) or base
 
 
 def _is_adetailer(script: Any) -> bool:

@@ -71,7 +71,7 @@ def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
         )
         adetailer = gr.Dropdown(
             label=fields.label("adetailer"),
-            choices=[*fields.ADETAILER_MODES, *names],
+            choices=_with_modes(names),
             value=fields.default("adetailer"),
             elem_id=elem_id("adetailer"),
             tooltip="The checkpoint that repaints what ADetailer finds.",
@@ -82,10 +82,14 @@ def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
     return [components[name] for name in fields.FIELDS], pasted
 
 
+def _with_modes(names: list[str]) -> list[str]:
+    return [*fields.ADETAILER_MODES, *names]
+
+
 def _refresh(checkpoint: gr.Dropdown, adetailer: gr.Dropdown) -> list[dict]:
     sd_models.list_models()
     names = checkpoints.tiles()
-    checkpoint.choices, adetailer.choices = names, [*fields.ADETAILER_MODES, *names]
+    checkpoint.choices, adetailer.choices = names, _with_modes(names)
     return [gr.update(choices=checkpoint.choices), gr.update(choices=adetailer.choices)]
 
 
