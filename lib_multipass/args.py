@@ -13,12 +13,21 @@ SAME_AS_FIRST = "Same as first pass"
 AS_IN_ADETAILER = "As set in ADetailer"
 ADETAILER_MODES = (SAME_AS_SECOND, SAME_AS_FIRST, AS_IN_ADETAILER)
 
+SAME_VAE = "Use same VAE"
+AUTOMATIC_VAE, NO_VAE = "Automatic", "None"
+VAE_MODES = (SAME_VAE, AUTOMATIC_VAE, NO_VAE)
+
+AUTOMATIC, IN_VRAM, IN_RAM, AS_SET = "Automatic", "In VRAM", "In RAM", "As the webui is set"
+WISHES = (AUTOMATIC, IN_VRAM, IN_RAM, AS_SET)
+
 LONGEST_NAME = 1000
 """Characters; the longest path that Windows or Linux checkpoints have in practice is well below."""
 
 
-def _entry(default: Any, label: str, *, infotext: str | None = None) -> Any:
-    return field(default=default, metadata={"label": label, "infotext": infotext})
+def _entry(default: Any, label: str, tooltip: str = "", **more: Any) -> Any:
+    """A field; ``more`` may hold its infotext key, the texts or the range (lowest, highest, step) that it allows."""
+    metadata = {"label": label, "tooltip": tooltip, "infotext": None, "choices": None, "range": None, **more}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -29,8 +38,53 @@ class PassArgs:
     """
 
     enabled: bool = _entry(False, "Multipass")
-    checkpoint: str = _entry("", "Second-pass checkpoint", infotext="Multipass checkpoint")
-    adetailer: str = _entry(SAME_AS_SECOND, "ADetailer checkpoint", infotext="Multipass ADetailer")
+    checkpoint: str = _entry(
+        "",
+        "Second-pass checkpoint",
+        "The checkpoint that makes the hires pass.",
+        infotext="Multipass checkpoint",
+    )
+    adetailer: str = _entry(
+        SAME_AS_SECOND,
+        "ADetailer checkpoint",
+        "The checkpoint that repaints what ADetailer finds.",
+        infotext="Multipass ADetailer",
+    )
+    vae: str = _entry(
+        SAME_VAE,
+        "Second-pass VAE",
+        "The VAE of the hires pass, and of ADetailer's passes on its checkpoint.",
+        infotext="Multipass VAE",
+    )
+    cfg_scale: float = _entry(
+        0.0,
+        "Second-pass CFG scale",
+        "How closely the hires pass follows the prompt; 0 is the first pass's.",
+        infotext="Multipass CFG scale",
+        range=(0.0, 30.0, 0.5),
+    )
+    clip_skip: int = _entry(
+        0,
+        "Second-pass clip skip",
+        "Which of the text encoder's last layers the hires pass stops at; 0 is the first pass's.",
+        infotext="Multipass clip skip",
+        range=(0, 12, 1),
+    )
+    adetailer_follows: bool = _entry(
+        True,
+        "ADetailer follows second-pass settings",
+        "An ADetailer tab on the second-pass checkpoint takes what it leaves open from the hires pass.",
+        infotext="Multipass ADetailer follows",
+    )
+    keep: str = _entry(
+        AUTOMATIC,
+        "Keep checkpoints",
+        "Where the checkpoints of a job stay between its passes and pictures; Automatic goes by the free memory.",
+        choices=WISHES,
+    )
+    show_first_pass: bool = _entry(
+        False, "Show the first pass", "Adds each picture's first pass, made with the first checkpoint, to the results."
+    )
 
     @classmethod
     def parse(cls, values: Sequence[Any]) -> PassArgs:
@@ -69,13 +123,27 @@ def default(name: str) -> Any:
 
 
 def _checked(name: str, value: Any) -> Any:
-    expected = type(default(name))
-    if type(value) is not expected:
-        allowed = {bool: "true or false", str: "a text"}[expected]
-        raise MultipassError(f"{label(name)}: {_short(value)} is not allowed here; it has to be {allowed}.")
+    """The value in its field's type, if the field allows it."""
+    expected, limits = type(default(name)), FIELDS[name].metadata
+    kinds = (int, float) if expected is float else (expected,)
+    whole = expected is int and type(value) is float and value.is_integer()  # what a slider of gradio may send
+    if type(value) not in kinds and not whole:
+        raise MultipassError(f"{label(name)}: {_short(value)} is not allowed here; it has to be {_KINDS[expected]}.")
     if expected is str and len(value) > LONGEST_NAME:
         raise MultipassError(f"{label(name)}: {_short(value)} is longer than {LONGEST_NAME} characters.")
-    return value
+    if limits["choices"] and value not in limits["choices"]:
+        choices = ", ".join(map(repr, limits["choices"]))
+        raise MultipassError(f"{label(name)}: {_short(value)} is not allowed here; it has to be one of {choices}.")
+    if limits["range"]:
+        lowest, highest, _ = limits["range"]
+        if not lowest <= value <= highest:  # not a number is neither
+            raise MultipassError(
+                f"{label(name)}: {_short(value)} is not allowed here; it has to be from {lowest:g} to {highest:g}."
+            )
+    return expected(value)
+
+
+_KINDS = {bool: "true or false", str: "a text", float: "a number", int: "a whole number"}
 
 
 def _short(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from lib_multipass import args as fields
@@ -21,7 +21,7 @@ class Plan:
     """Makes the hires pass."""
     faces: Checkpoint | None
     """Makes ADetailer's passes; None leaves ADetailer as it is set."""
-    infotext: Mapping[str, str]
+    infotext: Mapping[str, Any]
     """Keys for the picture's infotext that neither the webui nor ADetailer writes; defaults are left out."""
 
     @property
@@ -52,12 +52,12 @@ def make_plan(args: PassArgs, base: Checkpoint, known: Iterable[Checkpoint]) -> 
     return Plan(base, second, faces, infotext)
 
 
-def _infotext(args: PassArgs, second: Checkpoint, faces: Checkpoint | None) -> dict[str, str]:
-    values = {"checkpoint": second.title, "adetailer": args.adetailer}
+def _infotext(args: PassArgs, second: Checkpoint, faces: Checkpoint | None) -> dict[str, Any]:
+    values = {**asdict(args), "checkpoint": second.title}
     if faces is not None and args.adetailer not in fields.ADETAILER_MODES:
         values["adetailer"] = faces.title
     keys = {name: entry.metadata["infotext"] for name, entry in fields.FIELDS.items()}
-    return {keys[name]: value for name, value in values.items() if value != fields.default(name)}
+    return {keys[name]: value for name, value in values.items() if keys[name] and value != fields.default(name)}
 
 
 def pasted_values(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,11 +67,21 @@ def pasted_values(params: Mapping[str, Any]) -> dict[str, Any]:
     a second checkpoint left over from another picture would spoil the replay.
     """
     found = {
-        name: params.get(entry.metadata["infotext"], fields.default(name))
+        name: _from_text(name, params.get(entry.metadata["infotext"]))
         for name, entry in fields.FIELDS.items()
         if entry.metadata["infotext"]
     }
     return {"enabled": bool(found["checkpoint"]), **found}
+
+
+def _from_text(name: str, text: Any) -> Any:
+    """A field's value from its text in the infotext; what cannot be understood counts as not there."""
+    usual = fields.default(name)
+    readers = {bool: {"True": True, "False": False}.__getitem__, str: str, int: int, float: float}
+    try:
+        return usual if text is None else readers[type(usual)](text)
+    except (KeyError, ValueError):
+        return usual
 
 
 HIRES_DEFAULTS = {"denoising_strength": 0.7, "hr_scale": 2.0, "hr_upscaler": "Latent"}

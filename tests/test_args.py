@@ -26,6 +26,23 @@ def test_defaults_do_nothing():
         (({"checkpoint": "beta", "enabled": False},), PassArgs(False, "beta")),
         (({"checkpoint": "beta", "adetailer": None},), PassArgs(True, "beta")),
         (({},), PassArgs(True)),
+        (
+            ({"checkpoint": "beta", "cfg_scale": 5, "clip_skip": 2.0},),
+            PassArgs(True, "beta", cfg_scale=5.0, clip_skip=2),
+        ),
+        (
+            (True, "beta", None, "None", 1.5, 12, False, "In RAM", True),
+            PassArgs(
+                True,
+                "beta",
+                vae="None",
+                cfg_scale=1.5,
+                clip_skip=12,
+                adetailer_follows=False,
+                keep="In RAM",
+                show_first_pass=True,
+            ),
+        ),
     ],
 )
 def test_parse_takes_lists_and_objects(values, expected):
@@ -41,6 +58,15 @@ def test_parse_takes_lists_and_objects(values, expected):
         ((True, ["beta"]), ["Second-pass checkpoint", "['beta']", "text"]),
         ((True, "beta", float("nan")), ["ADetailer checkpoint", "nan", "text"]),
         ((True, "x" * 1001), ["Second-pass checkpoint", "1000"]),
+        (({"cfg_scale": float("nan")},), ["Second-pass CFG scale", "nan", "from 0 to 30"]),
+        (({"cfg_scale": 30.5},), ["Second-pass CFG scale", "30.5", "from 0 to 30"]),
+        (({"cfg_scale": True},), ["Second-pass CFG scale", "True", "a number"]),
+        (({"clip_skip": -1},), ["Second-pass clip skip", "-1", "from 0 to 12"]),
+        (({"clip_skip": 1.5},), ["Second-pass clip skip", "1.5", "whole number"]),
+        (({"clip_skip": 10**400},), ["Second-pass clip skip", "from 0 to 12"]),
+        (({"cfg_scale": 10**400},), ["Second-pass CFG scale", "from 0 to 30"]),
+        (({"cfg_scale": float("inf")},), ["Second-pass CFG scale", "inf", "from 0 to 30"]),
+        (({"keep": "VRAM"},), ["Keep checkpoints", "'VRAM'", "'In VRAM', 'In RAM'"]),
         (({"chekpoint": "beta"},), ["chekpoint", "enabled, checkpoint, adetailer"]),
     ],
 )
@@ -60,10 +86,21 @@ def test_request_objects_are_not_changed():
 
 
 def test_public_names_stay():
-    labels = [args.label(name) for name in args.FIELDS]
-    assert list(args.FIELDS) == ["enabled", "checkpoint", "adetailer"]
-    assert labels == ["Multipass", "Second-pass checkpoint", "ADetailer checkpoint"]
+    labels = {
+        "enabled": "Multipass",
+        "checkpoint": "Second-pass checkpoint",
+        "adetailer": "ADetailer checkpoint",
+        "vae": "Second-pass VAE",
+        "cfg_scale": "Second-pass CFG scale",
+        "clip_skip": "Second-pass clip skip",
+        "adetailer_follows": "ADetailer follows second-pass settings",
+        "keep": "Keep checkpoints",
+        "show_first_pass": "Show the first pass",
+    }
+    assert [(name, args.label(name)) for name in args.FIELDS] == [*labels.items()]
     assert args.ADETAILER_MODES == ("Same as second pass", "Same as first pass", "As set in ADetailer")
+    assert args.VAE_MODES == ("Use same VAE", "Automatic", "None")
+    assert args.WISHES == ("Automatic", "In VRAM", "In RAM", "As the webui is set")
     assert list(inspect.signature(PassArgs).parameters) == list(args.FIELDS)
 
 

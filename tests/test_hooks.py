@@ -37,7 +37,7 @@ def test_ui_gives_the_fields_in_order_and_without_none(host):
     assert all(control.value is not None for control in script.controls)
     assert [control.value for control in script.controls] == [args.default(name) for name in args.FIELDS]
     ids = [control.elem_id for control in script.controls]
-    assert ids == ["script_multipass_enabled-checkbox", "script_multipass_checkpoint", "script_multipass_adetailer"]
+    assert ids == [f"script_multipass_{name}" for name in ("enabled-checkbox", *[*args.FIELDS][1:])]
     assert {component for component, _ in script.infotext_fields} <= set(script.controls)
 
 

@@ -46,7 +46,17 @@ def test_pasting_a_picture_made_without_us_turns_us_off():
         "enabled": False,
         "checkpoint": "",
         "adetailer": args.SAME_AS_SECOND,
+        "vae": args.SAME_VAE,
+        "cfg_scale": 0.0,
+        "clip_skip": 0,
+        "adetailer_follows": True,
     }
+
+
+@pytest.mark.parametrize("name", ["cfg_scale", "clip_skip", "adetailer_follows"])
+def test_pasted_text_that_is_no_value_counts_as_not_there(name):
+    pasted = pasted_values({"Multipass checkpoint": "photo", args.FIELDS[name].metadata["infotext"]: "?"})
+    assert pasted[name] == args.default(name)
 
 
 @pytest.mark.parametrize("wrong", [{"checkpoint": "nowhere"}, {"adetailer": "nowhere"}])

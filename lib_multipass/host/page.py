@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
-from modules import sd_models, shared
+from modules import sd_models, sd_vae, shared
 from modules.ui_common import refresh_symbol
 from modules.ui_components import InputAccordion, ToolButton
 
 from lib_multipass import NAME, plan
 from lib_multipass import args as fields
-from lib_multipass.host import ahead, checkpoints
+from lib_multipass.host import ahead, checkpoints, vaes
 
 HIRES_CONTROLS = {
     "txt2img_denoising_strength": "denoising_strength",
@@ -52,45 +52,58 @@ def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
     Returns:
         the inputs in the order of the fields, and the infotext fields ``(component, function of the parsed infotext)``.
     """
-    names = checkpoints.tiles()
-    with (
-        InputAccordion(fields.default("enabled"), label=fields.label("enabled"), elem_id=elem_id("enabled")) as enabled,
-        gr.Row(elem_classes="multipass-row"),
-    ):
-        checkpoint = gr.Dropdown(
-            label=fields.label("checkpoint"),
-            choices=names,
-            value=fields.default("checkpoint"),
-            elem_id=elem_id("checkpoint"),
-            tooltip="The checkpoint that makes the hires pass.",
-        )
-        refresh = ToolButton(
-            value=refresh_symbol,
-            elem_id=elem_id("refresh"),
-            tooltip="Read the checkpoint folders again.",
-        )
-        adetailer = gr.Dropdown(
-            label=fields.label("adetailer"),
-            choices=_with_modes(names),
-            value=fields.default("adetailer"),
-            elem_id=elem_id("adetailer"),
-            tooltip="The checkpoint that repaints what ADetailer finds.",
-        )
-    refresh.click(fn=lambda: _refresh(checkpoint, adetailer), inputs=[], outputs=[checkpoint, adetailer])
-    components = {"enabled": enabled, "checkpoint": checkpoint, "adetailer": adetailer}
-    pasted = [(component, _pasted(name)) for name, component in components.items()]
-    return [components[name] for name in fields.FIELDS], pasted
+    made: dict[str, Any] = {}
+    with InputAccordion(fields.default("enabled"), label=fields.label("enabled"), elem_id=elem_id("enabled")) as made[
+        "enabled"
+    ]:
+        with gr.Row(elem_classes="multipass-row"):
+            made["checkpoint"] = _control("checkpoint", elem_id)
+            refresh = ToolButton(
+                value=refresh_symbol, elem_id=elem_id("refresh"), tooltip="Read the checkpoint folders again."
+            )
+            made["adetailer"] = _control("adetailer", elem_id)
+        with gr.Accordion("Second pass settings", open=False, elem_id=elem_id("settings")), gr.Row():
+            made |= {name: _control(name, elem_id) for name in fields.FIELDS if name not in made}
+    names = [made[name] for name in _CHOICES]
+    refresh.click(fn=lambda: _refresh(names), inputs=[], outputs=names)
+    pasted = [(component, _pasted(name)) for name, component in made.items() if _is_pasted(name)]
+    return [made[name] for name in fields.FIELDS], pasted
 
 
-def _with_modes(names: list[str]) -> list[str]:
-    return [*fields.ADETAILER_MODES, *names]
+_CHOICES: dict[str, Callable[[], list[str]]] = {
+    "checkpoint": checkpoints.tiles,
+    "adetailer": lambda: [*fields.ADETAILER_MODES, *checkpoints.tiles()],
+    "vae": lambda: [*fields.VAE_MODES, *vaes.names()],
+}
+"""Dropdowns whose choices are files."""
 
 
-def _refresh(checkpoint: gr.Dropdown, adetailer: gr.Dropdown) -> list[dict]:
+def _control(name: str, elem_id: Callable[[str], str]) -> Any:
+    about = fields.FIELDS[name].metadata
+    common = {
+        "label": about["label"],
+        "value": fields.default(name),
+        "elem_id": elem_id(name),
+        "tooltip": about["tooltip"],
+    }
+    if about["range"]:
+        lowest, highest, step = about["range"]
+        return gr.Slider(minimum=lowest, maximum=highest, step=step, **common)
+    if isinstance(fields.default(name), bool):
+        return gr.Checkbox(**common)
+    return gr.Dropdown(choices=_CHOICES[name]() if name in _CHOICES else list(about["choices"]), **common)
+
+
+def _refresh(dropdowns: list[gr.Dropdown]) -> list[dict]:
     sd_models.list_models()
-    names = checkpoints.tiles()
-    checkpoint.choices, adetailer.choices = names, _with_modes(names)
-    return [gr.update(choices=checkpoint.choices), gr.update(choices=adetailer.choices)]
+    sd_vae.refresh_vae_list()
+    for dropdown, choices in zip(dropdowns, _CHOICES.values(), strict=True):
+        dropdown.choices = choices()
+    return [gr.update(choices=dropdown.choices) for dropdown in dropdowns]
+
+
+def _is_pasted(name: str) -> bool:
+    return name == "enabled" or fields.FIELDS[name].metadata["infotext"] is not None
 
 
 def _pasted(name: str) -> Callable[[dict], Any]:
