@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from lib_multipass.plan import Plan
+from lib_multipass.forecast import Forecast
+from lib_multipass.wording import count_text
 
 
 @dataclass(frozen=True)
@@ -25,20 +25,14 @@ class Journal:
     """File name of the checkpoint that makes the first pass."""
     swaps: list[Swap] = field(default_factory=list)
 
-    def line(self, plan: Plan, faces: Iterable[str], kept: Sequence[int]) -> str:
-        """One line for the console.
+    def line(self, forecast: Forecast) -> str:
+        """One line for the console: what the job did, and what stays loaded after it.
 
         Args:
-            plan: the job's plan.
-            faces: names of the checkpoints that ADetailer's enabled tabs ran on.
-            kept: bytes of each checkpoint that stays loaded.
+            forecast: the job's plan.
         """
-        passes = [f"pass 1 {plan.base.name_for_extra}", f"pass 2 {plan.second.name_for_extra}"]
-        names = list(dict.fromkeys(faces))
-        passes += [f"faces {', '.join(names)}"] if names else []
         loads = sum(swap.disk_loads for swap in self.swaps)
-        memory = f"keeping {_count(len(kept), 'checkpoint')}, about {_size(sum(kept))}"
-        return f"{' → '.join(passes)} — {self._swaps()}, {_count(loads, 'load')} from disk, {memory}"
+        return f"{forecast.text()} — {self._swaps()}, {count_text(loads, 'load')} from disk"
 
     def _swaps(self) -> str:
         if not self.swaps:
@@ -47,16 +41,8 @@ class Journal:
         for swap in self.swaps:
             seconds.setdefault(swap.checkpoint, []).append(swap.seconds)
         parts = [f"{name} {_times(taken)}{sum(taken) / len(taken):.2f} s" for name, taken in seconds.items()]
-        return f"{_count(len(self.swaps), 'swap')} (to {', to '.join(parts)})"
+        return f"{count_text(len(self.swaps), 'swap')} (to {', to '.join(parts)})"
 
 
 def _times(taken: list[float]) -> str:
     return f"{len(taken)} × " if len(taken) > 1 else ""
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -79,7 +79,7 @@ def cached(host, checkpoint):
 
 
 def memory(ahead, monkeypatch, available):
-    monkeypatch.setattr(ahead, "_available", lambda: available)
+    monkeypatch.setattr(ahead.memory, "ram_free", lambda: available)
 
 
 def test_the_swap_finds_the_hash(host, ahead, newcomer, hashed, monkeypatch):
@@ -236,6 +236,6 @@ def test_a_file_that_is_gone_is_left_to_the_webui(host, ahead, newcomer):
 
 
 def test_memory_is_asked_for_or_unknown(ahead, monkeypatch):
-    assert ahead._available() > MB
-    monkeypatch.setattr(ahead, "psutil", None)
-    assert ahead._available() is None
+    assert ahead.memory.ram_free() > MB
+    monkeypatch.setattr(ahead.memory, "psutil", None)
+    assert ahead.memory.ram_free() is None

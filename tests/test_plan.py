@@ -1,4 +1,4 @@
-"""What a job will do: names resolved, infotext keys, values that a request left out, the line at the end."""
+"""What a job will do: names resolved, infotext keys, values that a request left out."""
 
 import pytest
 
@@ -6,7 +6,6 @@ from lib_multipass import args
 from lib_multipass.args import PassArgs
 from lib_multipass.messages import MultipassError
 from lib_multipass.plan import make_plan, missing_hires_values, pasted_values
-from lib_multipass.report import Journal, Swap
 from test_checkpoints import CARTOON, IN_FOLDER, KNOWN, PHOTO
 
 
@@ -88,15 +87,3 @@ def test_values_that_are_there_stay():
 
 def test_a_request_with_a_hires_pass_keeps_its_upscaler():
     assert missing_hires_values(API_WITHOUT_HIRES, {}, switched_on=False) == {"denoising_strength": 0.7}
-
-
-def test_console_line():
-    journal = Journal(CARTOON.filename)
-    assert journal.line(plan("photo"), [], [2_100_000_000]) == (
-        "pass 1 cartoon → pass 2 photo — no swap, 0 loads from disk, keeping 1 checkpoint, about 2.1 GB"
-    )
-    journal.swaps += [Swap("photo", 5.0, 1), Swap("cartoon", 0.5, 0), Swap("photo", 1.0, 0)]
-    assert journal.line(plan("photo"), ["photo", "photo"], [2_132_000_000, 6_938_000_000]) == (
-        "pass 1 cartoon → pass 2 photo → faces photo — "
-        "3 swaps (to photo 2 × 3.00 s, to cartoon 0.50 s), 1 load from disk, keeping 2 checkpoints, about 9.1 GB"
-    )

@@ -367,8 +367,10 @@ def test_one_console_line_per_job(pair):
     start = len(pair.ours.log)
     scripts = {**adetailer(pair.ours), **multipass(True, B)}
     warm(pair.ours, **hires(), n_iter=2, batch_size=2, alwayson_scripts=scripts)
-    lines = [line for line in pair.ours.log[start:].splitlines() if "[Multipass] pass 1" in line]
+    lines = [line for line in pair.ours.log[start:].splitlines() if "[Multipass] 1 " in line]
     assert len(lines) == 2
-    assert f"pass 1 {A} → pass 2 {B} → faces {B}" in lines[1]
-    assert ", 0 loads from disk, keeping 2 checkpoints, about " in lines[1]
+    assert f"1 {A} · " in lines[1]
+    assert f" → 2 {B} · " in lines[1]
+    assert f" → faces: {B} — 2 checkpoints stay in RAM (" in lines[1]
+    assert lines[1].endswith(", 0 loads from disk")
     assert "4 swaps" in lines[1]

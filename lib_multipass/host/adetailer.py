@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -13,6 +14,7 @@ from lib_multipass import detailer
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.host import checkpoints
 from lib_multipass.messages import MultipassError
+from lib_multipass.plan import Plan
 
 
 class Detailer:
@@ -54,6 +56,13 @@ class Detailer:
         script_args = list(self.p.script_args)
         script_args[self.slot] = aimed
         self.p.script_args = type(self.p.script_args)(script_args)
+
+
+def checkpoints_of(args: Sequence[Any], plan: Plan) -> list[Checkpoint]:
+    """The checkpoint of each enabled tab in these arguments of ADetailer's, once they are aimed as planned."""
+    if not _has_checkpoints():
+        return []
+    return [plan.faces or _checkpoint_of(tab, plan.base) for _, tab in detailer.enabled_tabs(args)]
 
 
 def find(p: Any) -> Detailer | None:

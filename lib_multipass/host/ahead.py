@@ -14,13 +14,9 @@ from pathlib import Path
 from modules import hashes, sd_models, shared
 
 from lib_multipass.checkpoints import Checkpoint
+from lib_multipass.host import memory
 from lib_multipass.messages import log
 from lib_multipass.reader import Reader, worth_reading
-
-try:
-    import psutil
-except ImportError:  # the webui requires it (1.6.0 to 1.10.1), but runs without it
-    psutil = None
 
 OPTION = "multipass_read_ahead"
 
@@ -48,7 +44,7 @@ def begin(in_use: Iterable[Checkpoint]) -> None:
         log.info("could not read %s ahead: %s", wanted.filename, error)
         return
     # Beside the file's bytes, the swap needs room for the model that is made from them.
-    if worth_reading(size, _available(), size, hash_known):
+    if worth_reading(size, memory.ram_free(), size, hash_known):
         _next = wanted
         _reader.start(wanted.filename, not hash_known, lambda: not shared.state.interrupted)
 
@@ -82,7 +78,3 @@ def _title(checkpoint: Checkpoint) -> str:
 def _in_memory(checkpoint: Checkpoint) -> bool:
     loaded = (model.sd_checkpoint_info for model in sd_models.model_data.loaded_sd_models)
     return any(known.filename == checkpoint.filename for known in (*loaded, *sd_models.checkpoints_loaded))
-
-
-def _available() -> int | None:
-    return None if psutil is None else psutil.virtual_memory().available

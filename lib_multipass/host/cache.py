@@ -1,97 +1,216 @@
-"""How many checkpoints stay loaded: a floor under the webui's limit that is only read, never stored.
+"""Which checkpoints stay loaded and where: the webui's own two settings, answered anew whenever they are read.
 
-``sd_checkpoints_limit`` decides at each swap what is thrown away. The first swap of a job happens before its
-``override_settings`` apply, others happen between jobs, and whatever is written into the options can be saved to
-``config.json``. So the floor is a property on the class of ``shared.opts``: attribute reads see it; the stored data,
-``/sdapi/v1/options``, the Settings page and ``--freeze-settings`` do not.
+``sd_checkpoints_limit`` decides at each swap what is thrown away, ``sd_checkpoints_keep_in_cpu`` where the model that
+was active goes. The first swap of a job happens before its ``override_settings`` apply, others happen between jobs, and
+whatever is written into the options can be saved to ``config.json``. So both are properties on the class of
+``shared.opts``: attribute reads see the decision; the stored data, ``/sdapi/v1/options``, the Settings page and
+``--freeze-settings`` do not.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from modules import sd_models, shared
+from modules import devices, sd_models, shared
 
 from lib_multipass.checkpoints import Checkpoint
+from lib_multipass.host import memory
 from lib_multipass.messages import log
+from lib_multipass.placement import DISK, RAM, VRAM, Decision
 
-LIMIT = "sd_checkpoints_limit"
+LIMIT, KEEP_IN_CPU = "sd_checkpoints_limit", "sd_checkpoints_keep_in_cpu"
 
-_held: frozenset[str] = frozenset()
-"""File names of the checkpoints that the latest Multipass job used; empty when the user's settings govern alone."""
+_decision: Decision | None = None
+"""What the latest Multipass job decided; None while the user's settings govern alone."""
+_room = 0
+"""1 during a swap to a checkpoint for which a further model may be made."""
 
 
-def users_limit(options: Any) -> int:
+def users_own(options: Any, name: str) -> Any:
     """What the user set: the stored value, or the default while nothing is stored (a fresh install, 1.8 and later)."""
-    return options.data.get(LIMIT, options.get_default(LIMIT))
+    return options.data.get(name, options.get_default(name))
 
 
 def limit(options: Any) -> int:
     """The limit that a swap sees.
 
-    While checkpoints are held it is never below the number of loaded ones either: up to 1.8.0 the webui's own eviction
-    drops one model from its list and empties another, after which every job fails until a restart. What is too much
-    is evicted here instead, between two swaps.
+    While a decision holds it is never below the number of loaded models: up to 1.8.0 the webui's own eviction drops one
+    model from its list and empties another, after which every job fails until a restart. What is too much is evicted
+    here instead, before the swap. It is above that number only for a checkpoint that has a place and is not loaded yet.
     """
-    own = users_limit(options)
-    return max(own, len(_held), len(sd_models.model_data.loaded_sd_models)) if _held else own
+    own = users_own(options, LIMIT)
+    if _decision is None:
+        return own
+    return max(len(_loaded()) + _room, 1 if DISK in _decision.places.values() else own)
+
+
+def keep_in_cpu(options: Any) -> bool:
+    """Whether a swap moves the active model to RAM. What is moved to the device in parts is left to the webui."""
+    own, active = users_own(options, KEEP_IN_CPU), sd_models.model_data.sd_model
+    if active is None:
+        return False  # there is nothing to move, and up to 1.9.4 the webui does not look
+    if _decision is None or memory.vram() is None or getattr(active, "lowvram", False):
+        return own
+    return own if _file(active) not in _decision.places else _decision.places[_file(active)] != VRAM
 
 
 def install() -> None:
-    """Put the floor in place; calling it again changes nothing."""
+    """Put the properties in place; calling it again changes nothing."""
     setattr(type(shared.opts), LIMIT, property(limit))
+    setattr(type(shared.opts), KEEP_IN_CPU, property(keep_in_cpu))
 
 
 def uninstall() -> None:
-    """Take the floor away."""
-    if LIMIT in vars(type(shared.opts)):
-        delattr(type(shared.opts), LIMIT)
+    """Take the properties away."""
+    for name in (LIMIT, KEEP_IN_CPU):
+        if name in vars(type(shared.opts)):
+            delattr(type(shared.opts), name)
 
 
-def hold(files: Collection[str], first: Checkpoint) -> None:
-    """Keep these checkpoints, by file name, once they are loaded, and let go of others beyond the limit.
+def hold(decision: Decision, first: Checkpoint) -> None:
+    """Keep the job's checkpoints as decided, once they are loaded, and let go of what is in their way, at once.
 
     Args:
-        files: all that the job uses.
+        decision: where each goes.
         first: the one that the job needs first.
     """
-    global _held  # one job at a time: the webui runs them under its queue lock
-    _held = frozenset(files)
-    _settle(max(users_limit(shared.opts), len(_held)), _held, first)
+    global _decision  # one job at a time: the webui runs them under its queue lock
+    _decision = decision
+    gone = DISK in decision.places.values()
+    slots = len(decision.kept) + len(decision.others) + gone
+    _settle(slots if gone else max(users_own(shared.opts, LIMIT), slots), _with_place(), first)
+    for model in _parked():
+        if _file(model) not in _with_place() and memory.place_of(model) == VRAM:
+            _throw_away([model])
+        elif decision.places.get(_file(model)) == RAM:
+            _to_ram(model)
 
 
 def let_go(first: Checkpoint | None) -> None:
-    """Give the memory back to the user's own settings, at once.
+    """Give the memory back to the user's own settings, at once, on the device too.
 
     Args:
         first: the checkpoint that the webui needs next, which stays if it is loaded.
     """
-    global _held  # see hold()
-    if _held:
-        _settle(users_limit(shared.opts), {first.filename} if first else set(), first)
-        _held = frozenset()
+    global _decision  # see hold()
+    if _decision is None:
+        return
+    try:
+        _settle(users_own(shared.opts, LIMIT), {first.filename} if first else set(), first)
+    finally:
+        _decision = None
+    if users_own(shared.opts, KEEP_IN_CPU):
+        for model in _parked():
+            _to_ram(model)
+
+
+def decision() -> Decision | None:
+    """What holds now."""
+    return _decision
+
+
+@contextmanager
+def swapping(to: Checkpoint) -> Iterator[None]:
+    """Around a swap: the model without a place makes room first, or its place is what the webui overwrites.
+
+    What is not loaded yet goes into the last model of the webui's list, unless the limit has room for a further one.
+    """
+    global _room  # see hold()
+    active = sd_models.model_data.sd_model
+    if _decision is None or (active is not None and _file(active) == to.filename):
+        yield
+        return
+    spare = [model for model in _loaded() if _file(model) not in _with_place()]
+    if active in spare and _find(to) is not None:
+        # Emptied before the swap it never lies in RAM beside the others; the webui takes it for a failed load.
+        sd_models.model_data.sd_model = None
+        _throw_away([active])
+        spare.remove(active)
+    _loaded().sort(key=lambda model: model in spare)
+    _room = int(to.filename in _decision.places and not spare)
+    try:
+        yield
+    finally:
+        _room = 0
+
+
+def _with_place() -> set[str]:
+    """File names of the models that are to stay."""
+    return {*_decision.kept, *_decision.others}
+
+
+def mend() -> None:
+    """After a swap that failed, let every loaded model lie where it belongs, whole.
+
+    A move that fails half way leaves tensors on both sides. And the model that was active may have been moved to RAM
+    already, which the webui does not notice: the next job takes it as it is (``reload_model_weights``, 1.6.0 to
+    1.10.1).
+    """
+    active = sd_models.model_data.sd_model
+    for model in _parked():
+        _move(model, sd_models.send_model_to_cpu)
+    if active is None:
+        pass
+    elif active not in _loaded():
+        # Taken out of the list to be overwritten, and that failed: neither the old checkpoint nor the new one.
+        sd_models.model_data.sd_model = None
+        sd_models.send_model_to_trash(active)
+    elif not _move(active, sd_models.send_model_to_device):
+        sd_models.model_data.sd_model = None
+    devices.torch_gc()
+
+
+def _move(model: Any, send: Callable[[Any], None]) -> bool:
+    try:
+        send(model)
+    except Exception:
+        log.exception("%s could not be moved back and is let go of", model.sd_checkpoint_info.name_for_extra)
+        _throw_away([model])
+        return False
+    return True
 
 
 def _settle(most: int, needed: Collection[str], first: Checkpoint | None) -> None:
     """Bring the loaded models down to ``most``, the least recently used first and the needed ones last."""
-    models = sd_models.model_data.loaded_sd_models
-    if 0 < most < len(models) and any(first and _file(model) == first.filename for model in models):
+    models = _loaded()
+    if 0 < most < len(models) and _find(first) is not None:
         # The active model cannot be emptied: the webui still moves it to the CPU before it activates another.
         with sd_models.SkipWritingToConfig():
             sd_models.reload_model_weights(info=first)
     # What is not loaded yet goes into the last model of the webui's list: let that be one that nobody needs.
     models.sort(key=lambda model: _file(model) not in needed)
-    spare = [model for model in models if model is not sd_models.model_data.sd_model]
-    beyond = spare[::-1][: max(0, len(models) - most)] if most > 0 else []
-    for model in beyond:
-        models.remove(model)
-        sd_models.send_model_to_trash(model)
+    beyond = _parked()[::-1][: max(0, len(models) - most)] if most > 0 else []
     if beyond:
         log.info("let go of %s", ", ".join(model.sd_checkpoint_info.name_for_extra for model in beyond))
-        del spare, beyond, model
-        gc.collect()
+        _throw_away(beyond)
+
+
+def _throw_away(models: list[Any]) -> None:
+    for model in models:
+        _loaded().remove(model)
+        sd_models.send_model_to_trash(model)
+    gc.collect()
+
+
+def _to_ram(model: Any) -> None:
+    if memory.place_of(model) == VRAM:
+        sd_models.send_model_to_cpu(model)
+        devices.torch_gc()
+
+
+def _loaded() -> list[Any]:
+    return sd_models.model_data.loaded_sd_models
+
+
+def _parked() -> list[Any]:
+    return [model for model in _loaded() if model is not sd_models.model_data.sd_model]
+
+
+def _find(checkpoint: Checkpoint | None) -> Any:
+    return next((model for model in _loaded() if checkpoint and _file(model) == checkpoint.filename), None)
 
 
 def _file(model: Any) -> str:

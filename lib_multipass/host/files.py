@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from modules import devices, sd_models, shared
+from modules import devices, shared
 
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.footprint import Loading, loaded_bytes
@@ -15,10 +15,12 @@ def facts_of(checkpoint: Checkpoint) -> Facts:
     return remembered(checkpoint.filename)
 
 
-def kept_bytes() -> list[int]:
-    """Estimated bytes of each model that is loaded now, wherever its parts lie; LoRA backups come on top."""
-    models = sd_models.model_data.loaded_sd_models
-    return [loaded_bytes(facts, _loading(facts)) for facts in (facts_of(m.sd_checkpoint_info) for m in models)]
+def loaded_size(facts: Facts) -> int:
+    """Bytes that a checkpoint takes once this webui has loaded it, wherever its parts lie; estimated from its header.
+
+    Copies that LoRAs make of its weights come on top.
+    """
+    return loaded_bytes(facts, _loading(facts))
 
 
 def _loading(facts: Facts) -> Loading:

@@ -18,7 +18,8 @@ from lib_multipass import args as fields
 from lib_multipass.args import PassArgs
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.crossing import PIXEL_UPSCALER, latents_fit, require_checkpoint
-from lib_multipass.host import adetailer, ahead, cache, checkpoints, files, page, patches
+from lib_multipass.host import adetailer, ahead, cache, checkpoints, files, gauge, page, patches
+from lib_multipass.host.outlook import Outlook
 from lib_multipass.messages import MultipassError, log
 from lib_multipass.plan import Plan, make_plan, missing_hires_values
 from lib_multipass.report import Journal
@@ -27,13 +28,14 @@ from lib_multipass.report import Journal
 class Job:
     """A Multipass job while it runs; the attribute ``_multipass`` of ``p`` and of its copies."""
 
-    def __init__(self, p: Any, plan: Plan, detailers: list[Checkpoint]) -> None:
+    def __init__(self, p: Any, outlook: Outlook) -> None:
         self.owner = weakref.ref(p)
-        self.plan = plan
-        self.detailers = detailers
-        refiner = checkpoints.refiner_of(p)
-        self.in_use = [plan.base, plan.second, *detailers, *([refiner] if refiner else [])]
-        self.journal = Journal(plan.base.filename)
+        self.plan = outlook.plan
+        self.outlook = outlook
+        self.forecast = outlook.forecast()
+        self.in_use = outlook.in_use
+        self.journal = Journal(self.plan.base.filename)
+        self.gauge = gauge.Gauge(outlook)
         self.running = True
 
     def runs_around(self, p: Any) -> bool:
@@ -71,6 +73,7 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
     if job is not None and job.runs_around(p):
         return
     try:
+        gauge.end_earlier()
         args = PassArgs.parse(values)
         if args.enabled:
             _declare(p, args)
@@ -99,8 +102,8 @@ def postprocess(p: Any) -> None:
     job.running = False
     ahead.end()
     patches.record(None)
-    faces = [checkpoint.name_for_extra for checkpoint in job.detailers]
-    log.info(job.journal.line(job.plan, faces, files.kept_bytes()))
+    job.gauge.read()
+    log.info(job.journal.line(job.forecast))
 
 
 def _end(p: Any) -> None:
@@ -124,18 +127,23 @@ def _declare(p: Any, args: PassArgs) -> None:
     tabs = _aim_adetailer(p, plan)
     p.extra_generation_params = {**p.extra_generation_params, **plan.infotext}
 
-    job = Job(p, plan, tabs)
+    job = Job(p, Outlook(p, plan, tabs, args.keep))
     p._multipass = job
-    _end_reading_with(p)
+    _end_with(p, job)
     patches.record(job.journal)
-    cache.hold({checkpoint.filename for checkpoint in job.in_use}, plan.base)
+    if job.outlook.decision is None:
+        cache.let_go(plan.base)
+    else:
+        cache.hold(job.outlook.decision, plan.base)
 
 
-def _end_reading_with(p: Any) -> None:
+def _end_with(p: Any, job: Job) -> None:
+    """Do what has to be done at the end of every job, failed ones too, when the webui closes it."""
     close = p.close
 
     def end_and_close() -> None:
         ahead.end()
+        job.gauge.check(sys.exc_info()[1])
         close()
 
     p.close = end_and_close

@@ -12,7 +12,8 @@ from modules.ui_components import InputAccordion, ToolButton
 
 from lib_multipass import NAME, plan
 from lib_multipass import args as fields
-from lib_multipass.host import ahead, checkpoints, vaes
+from lib_multipass.host import ahead, checkpoints, keeping, vaes
+from lib_multipass.host.release import release
 
 HIRES_CONTROLS = {
     "txt2img_denoising_strength": "denoising_strength",
@@ -36,11 +37,22 @@ def hires_defaults() -> dict[str, Any]:
 
 def add_settings() -> None:
     """Add our section to the Settings page. As templates the options have their defaults before any page is built."""
-    read_ahead = shared.OptionInfo(True, "Read the next checkpoint while the first pass runs").info(
-        "on by default; shortens the wait before the second pass when its checkpoint is not loaded yet"
-    )
-    section = shared.options_section(("multipass", NAME), {ahead.OPTION: read_ahead})
-    shared.options_templates.update(section)
+    gigabytes = {"minimum": 0, "maximum": 24, "step": 0.1}
+    options = {
+        keeping.KEEP: shared.OptionInfo(
+            keeping.DEFAULTS[keeping.KEEP], "Keep checkpoints", gr.Dropdown, {"choices": list(fields.WISHES)}
+        ).info("what the choice Automatic in the panel means; Automatic here goes by the free memory"),
+        keeping.VRAM_RESERVE: shared.OptionInfo(
+            keeping.DEFAULTS[keeping.VRAM_RESERVE], "VRAM to leave free, in GB", gr.Slider, gigabytes
+        ).info("besides what the pictures are expected to need"),
+        keeping.RAM_RESERVE: shared.OptionInfo(
+            keeping.DEFAULTS[keeping.RAM_RESERVE], "RAM to leave free, in GB", gr.Slider, gigabytes
+        ).info("checkpoints that would take more are loaded every time"),
+        ahead.OPTION: shared.OptionInfo(True, "Read the next checkpoint while the first pass runs").info(
+            "on by default; shortens the wait before the second pass when its checkpoint is not loaded yet"
+        ),
+    }
+    shared.options_templates.update(shared.options_section(("multipass", NAME), options))
 
 
 def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
@@ -64,8 +76,11 @@ def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
             made["adetailer"] = _control("adetailer", elem_id)
         with gr.Accordion("Second pass settings", open=False, elem_id=elem_id("settings")), gr.Row():
             made |= {name: _control(name, elem_id) for name in fields.FIELDS if name not in made}
+            free = gr.Button("Release", elem_id=elem_id("release"), tooltip="Let go of the checkpoints that are kept.")
+            note = gr.Textbox(show_label=False, interactive=False, elem_id=elem_id("note"), visible=False)
     names = [made[name] for name in _CHOICES]
     refresh.click(fn=lambda: _refresh(names), inputs=[], outputs=names)
+    free.click(fn=_release, inputs=[], outputs=[note])
     pasted = [(component, _pasted(name)) for name, component in made.items() if _is_pasted(name)]
     return [made[name] for name in fields.FIELDS], pasted
 
@@ -100,6 +115,10 @@ def _refresh(dropdowns: list[gr.Dropdown]) -> list[dict]:
     for dropdown, choices in zip(dropdowns, _CHOICES.values(), strict=True):
         dropdown.choices = choices()
     return [gr.update(choices=dropdown.choices) for dropdown in dropdowns]
+
+
+def _release() -> dict:
+    return gr.update(value=release().text(), visible=True)
 
 
 def _is_pasted(name: str) -> bool:

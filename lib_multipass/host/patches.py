@@ -9,7 +9,7 @@ from typing import Any
 
 from modules import hashes, patches, script_callbacks, sd_models, sd_vae, shared
 
-from lib_multipass.host import ahead, cache
+from lib_multipass.host import ahead, cache, gauge
 from lib_multipass.report import Journal, Swap
 
 KEY = "lib_multipass"
@@ -53,13 +53,19 @@ def _is_disabled(extension: str) -> bool:
     return shared.opts.disable_all_extensions != "none" or extension in shared.opts.disabled_extensions
 
 
-def _timed_reload(original: Callable) -> Callable:
-    """Times the swaps of a job."""
+def _governed_reload(original: Callable) -> Callable:
+    """Makes room before a swap, and times the swaps of a job."""
 
-    def reload_model_weights(*args: Any, **kwargs: Any) -> Any:
+    def reload_model_weights(sd_model: Any = None, info: Any = None, **more: Any) -> Any:
+        if cache.decision() is None and _journal is None:
+            return original(sd_model, info, **more)
         before, loads, started = _active_file(), _disk_loads, time.perf_counter()
-        with _hash_kept():
-            result = original(*args, **kwargs)
+        try:
+            with _hash_kept(), cache.swapping(info or sd_models.select_checkpoint()):
+                result = original(sd_model, info, **more)
+        except Exception as error:
+            gauge.failed(error)
+            raise
         if _journal is not None and _active_file() not in (None, before):
             name = sd_models.model_data.sd_model.sd_checkpoint_info.name_for_extra
             _journal.swaps.append(Swap(name, time.perf_counter() - started, _disk_loads - loads))
@@ -119,7 +125,7 @@ def _vae_remembered(original: Callable) -> Callable:
 
 
 _WRAPPED = (
-    (sd_models, "reload_model_weights", _timed_reload),
+    (sd_models, "reload_model_weights", _governed_reload),
     (sd_models, "get_checkpoint_state_dict", _counted_read),
     (sd_models.SdModelData, "set_sd_model", _vae_remembered),
     (hashes, "calculate_sha256", ahead.hash_taken_over),

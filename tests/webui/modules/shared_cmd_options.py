@@ -18,6 +18,7 @@ parser.add_argument("--data-dir", default="")
 parser.add_argument("--port", type=int, default=None)
 parser.add_argument("--like", choices=["1.6.0", "1.10.1"], default="1.10.1", help="the version to behave like")
 parser.add_argument("--use-cpu", nargs="+", default=[])
+parser.add_argument("--api-auth", default=None, help="name:password pairs, separated by commas")
 parser.add_argument("--freeze-specific-settings", default=None)
 for _flag in ("api", "nowebui", "freeze-settings", "no-hashing", *_IGNORED):
     parser.add_argument(f"--{_flag}", action="store_true")

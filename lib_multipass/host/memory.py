@@ -1,0 +1,84 @@
+"""The memory of this computer and of its device, as it stands now."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import torch
+from modules import devices, shared
+
+from lib_multipass.headers import REFINER, SDXL, Facts
+from lib_multipass.placement import RAM, VRAM
+
+try:
+    import psutil
+except ImportError:  # the webui requires it (1.6.0 to 1.10.1), but runs without it
+    psutil = None
+
+
+def ram_free() -> int | None:
+    """Bytes that programs could still get, the file cache included; None if that cannot be told."""
+    return None if psutil is None else psutil.virtual_memory().available
+
+
+def vram() -> tuple[int, int] | None:
+    """Free and total bytes of the device; None if it has no memory of its own, or does not tell.
+
+    What torch has set aside and does not use counts as free.
+    """
+    if not _is_cuda():
+        return None
+    with contextlib.suppress(RuntimeError):  # a driver that does not tell
+        free, total = torch.cuda.mem_get_info(devices.device)
+        unused = torch.cuda.memory_reserved(devices.device) - torch.cuda.memory_allocated(devices.device)
+        return free + unused, total
+    return None
+
+
+def vram_used() -> int:
+    """Bytes of the device that tensors of this process take; 0 if that cannot be told."""
+    return torch.cuda.memory_allocated(devices.device) if _is_cuda() else 0
+
+
+def vram_peak() -> int:
+    """The most that they took since the webui last began to count; 0 if that cannot be told."""
+    return _statistic("allocated_bytes.all.peak")
+
+
+def out_of_memory_count() -> int:
+    """How often the device ran out of memory in this process, whoever caught the error."""
+    return _statistic("num_ooms")
+
+
+def _statistic(name: str) -> int:
+    return torch.cuda.memory_stats(devices.device).get(name, 0) if _is_cuda() else 0
+
+
+def _is_cuda() -> bool:
+    return devices.device.type == "cuda" and torch.cuda.is_available()
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an exception says that memory was short, on the device or in the computer.
+
+    torch has a class for its devices; its CPU allocator raises a plain RuntimeError ("DefaultCPUAllocator: not enough
+    memory", "can't allocate memory").
+    """
+    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
+        return True
+    text = str(error).lower() if isinstance(error, RuntimeError) else ""
+    return "out of memory" in text or "not enough memory" in text or "allocate memory" in text
+
+
+def place_of(model: Any) -> str:
+    """Where a loaded model lies. One that is moved to the device in parts lies in RAM."""
+    if getattr(model, "lowvram", False) or devices.device.type == "cpu":
+        return RAM
+    return VRAM if next(model.parameters()).device.type == devices.device.type else RAM
+
+
+def is_split(facts: Facts) -> bool:
+    """Whether the webui moves this checkpoint to the device in parts (``lowvram.is_needed``, 1.6.0 to 1.10.1)."""
+    flags = shared.cmd_opts
+    return bool(flags.lowvram or flags.medvram or (flags.medvram_sdxl and facts.architecture in (SDXL, REFINER)))

@@ -1,0 +1,80 @@
+"""The plan of a txt2img request that is not run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from modules import shared
+
+from lib_multipass.args import PassArgs
+from lib_multipass.crossing import latents_fit
+from lib_multipass.forecast import Forecast
+from lib_multipass.host import adetailer, checkpoints, files
+from lib_multipass.host.outlook import Outlook
+from lib_multipass.messages import MultipassError
+from lib_multipass.plan import Plan, make_plan
+
+LARGEST_SIDE, LARGEST_BATCH = 16384, 1024
+
+
+@dataclass
+class PlanRequest:
+    """The part of a ``/sdapi/v1/txt2img`` body that the plan depends on; everything else in it is ignored."""
+
+    prompt: str = ""
+    hr_prompt: str = ""
+    width: int = 512
+    height: int = 512
+    batch_size: int = 1
+    enable_hr: bool = False
+    hr_scale: float = 2.0
+    hr_resize_x: int = 0
+    hr_resize_y: int = 0
+    hr_upscaler: str | None = None
+    refiner_checkpoint: str | None = None
+    override_settings: dict[str, Any] = field(default_factory=dict)
+    alwayson_scripts: dict[str, Any] = field(default_factory=dict)
+
+
+def plan_of(request: PlanRequest) -> Forecast:
+    """What the request would do: nothing is loaded, moved or changed.
+
+    Raises:
+        MultipassError: for what the request itself would be refused for.
+    """
+    _check_sizes(request)
+    job = SimpleNamespace(**vars(request))
+    args = PassArgs.parse(_args_of(request, "multipass"))
+    plan = make_plan(args, checkpoints.base_of(job), checkpoints.known())
+    tabs = adetailer.checkpoints_of(_args_of(request, "adetailer"), plan)
+    return Outlook(job, plan, tabs, args.keep).forecast(_warnings(request, args, plan))
+
+
+def _args_of(request: PlanRequest, title: str) -> list[Any]:
+    found = next((value for name, value in request.alwayson_scripts.items() if name.lower() == title), None)
+    args = found.get("args") if isinstance(found, dict) else None
+    return list(args) if isinstance(args, (list, tuple)) else []
+
+
+def _check_sizes(request: PlanRequest) -> None:
+    limits = {"width": (1, LARGEST_SIDE), "height": (1, LARGEST_SIDE), "batch_size": (1, LARGEST_BATCH)}
+    limits |= dict.fromkeys(("hr_resize_x", "hr_resize_y"), (0, LARGEST_SIDE)) | {"hr_scale": (0, 64)}
+    for name, (lowest, highest) in limits.items():
+        value = getattr(request, name)
+        if not lowest <= value <= highest:
+            raise MultipassError(f"{name}: {value!r} is not allowed here; it has to be from {lowest} to {highest}.")
+
+
+def _warnings(request: PlanRequest, args: PassArgs, plan: Plan) -> list[str]:
+    """What the job would comment on."""
+    warnings = []
+    if not args.enabled:
+        warnings.append("Multipass is off in this request.")
+    if not request.enable_hr:
+        warnings.append("Hires. fix is off; Multipass will switch it on.")
+    latent = request.hr_upscaler is None or request.hr_upscaler in shared.latent_upscale_modes
+    if latent and not latents_fit(files.facts_of(plan.base), files.facts_of(plan.second)):
+        warnings.append("A latent upscaler cannot lead from one of these architectures to the other.")
+    return warnings

@@ -1,0 +1,228 @@
+"""Where checkpoints are kept: examples, and what must hold whatever there is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib_multipass.args import AUTOMATIC, IN_RAM, IN_VRAM
+from lib_multipass.placement import DISK, MOST, RAM, VRAM, Cap, Decision, Memory, Model, decide
+
+GB = 10**9
+
+
+def model(name, size, **more):
+    return Model(f"/{name}", name, int(size * GB), **more)
+
+
+A, B, C = model("a", 2, place=VRAM), model("b", 2), model("c", 2)
+
+
+def places(decision: Decision) -> str:
+    return " ".join(f"{decision.names[file]}:{place}" for file, place in decision.places.items())
+
+
+def memory(vram=None, ram=64.0, vram_reserve=0.0, ram_reserve=0.0):
+    amounts = (vram, ram, vram_reserve, ram_reserve)
+    return Memory(*(None if amount is None else int(amount * GB) for amount in amounts))
+
+
+@pytest.mark.parametrize(
+    ("given_memory", "expected"),
+    [
+        (memory(vram=6), "a:VRAM b:VRAM"),
+        (memory(vram=2), "a:VRAM b:VRAM"),  # what lies there already does not have to fit again
+        (memory(vram=1.9), "a:RAM b:RAM"),
+        (memory(vram=4, vram_reserve=2.1), "a:RAM b:RAM"),
+        (memory(vram=1, ram=4), "a:RAM b:RAM"),
+        (memory(vram=1, ram=3), "a:RAM b:disk"),
+        (memory(vram=1, ram=1), "a:disk b:disk"),
+        (memory(vram=1, ram=6, ram_reserve=2.1), "a:RAM b:disk"),
+        (memory(vram=9, ram=None), "a:VRAM b:VRAM"),
+        (memory(vram=1, ram=None), "a:disk b:disk"),
+        (memory(ram=4), "a:RAM b:RAM"),
+        (memory(ram=None), "a:disk b:disk"),
+    ],
+)
+def test_two_checkpoints(given_memory, expected):
+    assert places(decide([A, B], given_memory, AUTOMATIC)) == expected
+
+
+def test_without_vram_the_active_one_takes_ram_too():
+    loaded = [replace(A, place=RAM), B, C]
+    assert places(decide(loaded, memory(ram=4), AUTOMATIC)) == "a:RAM b:RAM c:RAM"
+    assert places(decide(loaded, memory(ram=3.9), AUTOMATIC)).count(DISK) == 2  # one stays, two take turns
+    assert places(decide(loaded, memory(ram=1.9), AUTOMATIC)).count(DISK) == 3
+
+
+def test_a_part_of_them_in_vram():
+    decision = decide([A, B, C], memory(vram=3, ram=9), AUTOMATIC)
+    assert places(decision) == "a:RAM b:RAM c:VRAM" or places(decision).count(VRAM) == 1
+    assert decision.vram == 4 * GB
+    assert decision.ram == 4 * GB
+    assert "wait in RAM: 5.0 GB of VRAM" in decision.reason
+
+
+def test_the_most_used_ones_are_kept():
+    often = replace(B, uses=3)
+    decision = decide([A, often, C], memory(vram=0, ram=2.5), AUTOMATIC)
+    assert places(decision) == "a:disk b:RAM c:disk"
+    assert decision.reason == "a and c will be loaded every time: 2.5 GB of RAM can be planned with, 0 MB stay free."
+
+
+def test_more_small_ones_are_better_than_a_large_one():
+    models = [model("a", 1), model("b", 1), model("c", 6)]
+    assert places(decide(models, memory(vram=0, ram=6.5), AUTOMATIC)) == "a:RAM b:RAM c:disk"
+
+
+def test_the_wish_is_the_most():
+    assert places(decide([A, B], memory(vram=99), IN_RAM)) == "a:RAM b:RAM"
+    assert decide([A, B], memory(vram=99), IN_RAM).reason == ""
+    assert places(decide([A, B], memory(vram=99), IN_VRAM)) == "a:VRAM b:VRAM"
+
+
+def test_copies_for_loras_count():
+    tagged = [replace(A, copies=2 * GB), replace(B, copies=2 * GB)]
+    assert places(decide(tagged, memory(vram=99, ram=4), AUTOMATIC)) == "a:VRAM b:VRAM"
+    assert places(decide(tagged, memory(vram=99, ram=3.9), AUTOMATIC)).count(DISK) == 1
+    assert places(decide(tagged, memory(vram=0, ram=8), AUTOMATIC)) == "a:RAM b:RAM"
+    assert places(decide(tagged, memory(vram=0, ram=7.9), AUTOMATIC)).count(DISK) == 1
+
+
+def test_parts_are_left_to_the_webui():
+    split = [replace(A, split=True, place=RAM), replace(B, split=True)]
+    decision = decide(split, memory(vram=99), AUTOMATIC)
+    assert places(decision) == "a:RAM b:RAM"
+    assert "--medvram" in decision.reason
+
+
+def test_after_running_out_of_memory():
+    decision = decide([A, B, C], memory(vram=99), AUTOMATIC, cap=Cap(vram=False))
+    assert places(decision) == "a:RAM b:RAM c:RAM"
+    assert "ran out of memory" in decision.reason
+    decision = decide([A, B, C], memory(vram=99), AUTOMATIC, cap=Cap(vram=False, count=1))
+    assert places(decision).count(DISK) == 2
+    assert "loaded every time: an earlier job with these checkpoints ran out of memory" in decision.reason
+
+
+def test_others_stay_only_as_long_as_there_is_room():
+    other = model("x", 3, place=RAM)
+
+    def staying(ram, most=1):
+        return decide([A, B], memory(vram=0, ram=ram), AUTOMATIC, others=[other], most_others=most).others
+
+    assert staying(4) == ("/x",)
+    assert staying(3.9) == ()
+    assert staying(4, most=0) == ()
+    assert places(decide([A, B], memory(vram=0, ram=1), AUTOMATIC, others=[other], most_others=1)) == "a:RAM b:RAM"
+
+
+def test_a_crowd():
+    crowd = [model(f"m{n}", 1) for n in range(MOST + 4)]
+    decision = decide(crowd, memory(vram=0, ram=99), AUTOMATIC)
+    assert len(decision.kept) == MOST
+
+
+SIZES = st.integers(0, 20)
+MODELS = st.lists(
+    st.builds(
+        Model,
+        file=st.just(""),
+        name=st.just("m"),
+        size=SIZES,
+        uses=st.integers(1, 3),
+        place=st.sampled_from((VRAM, RAM, DISK)),
+        copies=st.integers(0, 3),
+        split=st.booleans(),
+    ),
+    min_size=1,
+    max_size=5,
+).map(
+    lambda models: [
+        replace(m, file=str(n), place=RAM if m.split and m.place == VRAM else m.place) for n, m in enumerate(models)
+    ]
+)
+AMOUNT = st.none() | st.integers(0, 60)
+MEMORY = st.builds(Memory, AMOUNT, AMOUNT, st.integers(0, 20), st.integers(0, 20))
+WISH = st.sampled_from((AUTOMATIC, IN_VRAM, IN_RAM))
+CAPS = st.builds(Cap, st.booleans(), st.integers(0, 6))
+
+
+def without_vram(models, given_memory):
+    """Where the device has no memory, nothing lies in it."""
+    return [replace(m, place=RAM) if given_memory.vram is None and m.place == VRAM else m for m in models]
+
+
+@given(MODELS, MEMORY, WISH, CAPS)
+def test_nothing_is_planned_beyond_what_is_free(models, given_memory, wish, cap):
+    """Counted anew, step by step: each checkpoint is made active in turn, the others lie where they are kept."""
+    models = without_vram(models, given_memory)
+    decision = decide(models, given_memory, wish, cap=cap)
+    if not decision.kept:
+        return
+    now = {place: sum(m.size for m in models if m.place == place) for place in (VRAM, RAM)}
+    on_device = VRAM in decision.places.values()
+    for active in models:
+        lying = [m for m in models if decision.places[m.file] != DISK or m is active]
+        copies = sum(m.copies for m in lying if decision.places[m.file] != DISK)
+        if given_memory.vram is None:
+            in_vram, in_ram = 0, sum(m.size for m in lying)
+        else:
+            in_vram = sum(m.size for m in lying if m is active or decision.places[m.file] == VRAM)
+            in_ram = sum(m.size for m in lying if decision.places[m.file] == RAM)
+        if on_device:
+            assert in_vram <= given_memory.vram + now[VRAM] - given_memory.vram_reserve
+        if in_ram + copies:
+            assert in_ram + copies <= given_memory.ram + now[RAM] - given_memory.ram_reserve
+
+
+@given(MODELS, MEMORY, WISH, CAPS, st.integers(0, 30), st.integers(0, 30))
+def test_more_memory_never_keeps_fewer(models, given_memory, wish, cap, more_vram, more_ram):
+    models = without_vram(models, given_memory)
+    larger = replace(
+        given_memory,
+        vram=None if given_memory.vram is None else given_memory.vram + more_vram,
+        ram=None if given_memory.ram is None else given_memory.ram + more_ram,
+    )
+    less, more = (decide(models, amount, wish, cap=cap) for amount in (given_memory, larger))
+    assert len(more.kept) >= len(less.kept)
+    if not more_ram:
+        assert (len(more.kept), len(more.at(VRAM))) >= (len(less.kept), len(less.at(VRAM)))
+
+
+@given(MODELS, MEMORY, WISH, CAPS)
+def test_the_wish_and_the_cap_are_never_exceeded(models, given_memory, wish, cap):
+    decision = decide(without_vram(models, given_memory), given_memory, wish, cap=cap)
+    if wish == IN_RAM or not cap.vram or given_memory.vram is None:
+        assert decision.at(VRAM) == []
+    assert len(decision.kept) <= cap.count
+    assert not {m.file for m in models if m.split} & set(decision.at(VRAM))
+
+
+@given(MODELS, MEMORY, WISH, CAPS, st.randoms())
+def test_equal_input_gives_an_equal_plan(models, given_memory, wish, cap, chance):
+    models = without_vram(models, given_memory)
+    decision = decide(models, given_memory, wish, cap=cap)
+    assert decide(list(models), given_memory, wish, cap=cap) == decision
+    shuffled = list(models)
+    chance.shuffle(shuffled)
+    assert decide(shuffled, given_memory, wish, cap=cap).places == decision.places
+
+
+@given(MODELS, MODELS, MEMORY, WISH, st.integers(0, 5))
+def test_others_never_cost_a_place(models, others, given_memory, wish, most):
+    models = without_vram(models, given_memory)
+    others = [
+        replace(m, file=f"other {n}") for n, m in enumerate(without_vram(others, given_memory)) if m.place != DISK
+    ]
+    freed = replace(
+        given_memory,
+        vram=None if given_memory.vram is None else given_memory.vram + sum(m.size for m in others if m.place == VRAM),
+        ram=None if given_memory.ram is None else given_memory.ram + sum(m.size for m in others if m.place == RAM),
+    )
+    decision = decide(models, given_memory, wish, others=others, most_others=most)
+    assert decision.places == decide(models, freed, wish).places
+    assert len(decision.others) <= most
