@@ -71,6 +71,8 @@ def webui():
 if __name__ == "__main__":
     mini.arguments = sys.argv[1:]
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from mini import device
     from modules.shared_cmd_options import cmd_opts
 
-    api_only() if cmd_opts.nowebui else webui()
+    with device.pretend(device.of_flags(cmd_opts)):
+        api_only() if cmd_opts.nowebui else webui()

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from mini.device import Movable
+
 WORDS, WIDTH, TILE, KERNEL = 8192, 96, 64, 9
 MIX = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2.0
 SMOOTH_NOISE, FINE_NOISE = 0.16, 0.05  # how far a picture strays from the learned layout, coarse and fine
@@ -113,7 +115,7 @@ class Autoencoder(nn.Module):
         self.encoder, self.decoder = Encoder(), Decoder()
 
 
-class Painter(nn.Module):
+class Painter(Movable):
     """A whole checkpoint, with the parts and the marks that the host's models have."""
 
     def __init__(self):
@@ -125,13 +127,16 @@ class Painter(nn.Module):
         self.is_sd1 = True
 
     def encode_first_stage(self, picture):
-        return self.first_stage_model.encoder(picture)
+        with self.working(picture[:, 0].numel()):
+            return self.first_stage_model.encoder(picture)
 
     def decode_first_stage(self, z):
-        return self.first_stage_model.decoder(z)
+        with self.working(z[:, 0].numel() * 64):
+            return self.first_stage_model.decoder(z)
 
     def predict(self, x, sigma, cond, uncond, cfg_scale):
         """The clean latent, with guidance away from the negative prompt."""
         denoise = self.model["diffusion_model"]
-        plain = denoise(x, sigma, uncond)
-        return plain + (cfg_scale / 7) * (denoise(x, sigma, cond) - plain)
+        with self.working(x[:, 0].numel() * 64):
+            plain = denoise(x, sigma, uncond)
+            return plain + (cfg_scale / 7) * (denoise(x, sigma, cond) - plain)

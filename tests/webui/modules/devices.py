@@ -14,6 +14,8 @@ class NansException(Exception):
 
 def torch_gc():
     gc.collect(0)
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def test_for_nans(x, where):

@@ -174,6 +174,7 @@ def process_images(p: StableDiffusionProcessing) -> Processed:
 
 def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     """Names and hashes for the infotext are taken here, from the model that starts the job."""
+    devices.torch_gc()
     seed, subseed = get_fixed_seed(p.seed), get_fixed_seed(p.subseed)
     p.sampler_name = p.sampler_name or "Euler"
     p.sd_model_name, p.sd_model_hash = (shared.sd_model.sd_checkpoint_info.name_for_extra, p.sd_model.sd_model_hash)
@@ -230,6 +231,7 @@ def _process_batch(p, infotexts, pictures):
         samples = after.samples
     if not getattr(samples, "already_decoded", False):
         samples = decode_latent_batch(p.sd_model, samples, check_for_nans=True)
+    devices.torch_gc()
     shared.state.nextjob()
     samples = torch.stack(list(samples)).add(1).div(2).clamp(0, 1)
     if p.scripts is not None:

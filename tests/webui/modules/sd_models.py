@@ -5,9 +5,10 @@ from pathlib import Path
 
 import mini
 import safetensors.torch
+from mini import device as pretended
 from mini import events, painter
 from mini.checkpoint_info import CheckpointInfo
-from modules import devices, errors, hashes, paths, script_callbacks, sd_vae, shared
+from modules import devices, errors, hashes, lowvram, paths, script_callbacks, sd_vae, shared
 from modules.timer import Timer
 
 model_path = str(Path(paths.models_path) / "Stable-diffusion")
@@ -62,6 +63,8 @@ def select_checkpoint():
 
 
 def read_state_dict(checkpoint_file, print_global_state=False, map_location=None):
+    if pretended.current is not None:
+        pretended.current.reading(checkpoint_file)
     return safetensors.torch.load_file(checkpoint_file, device=map_location or shared.weight_load_location)
 
 
@@ -150,7 +153,8 @@ def _follow_vae(model):
 
 
 def _send(model, device, verb):
-    if getattr(model, "last_sent", "") != verb:
+    """On one and the same device a move shows in nothing but this record."""
+    if not pretended.records_moves() and getattr(model, "last_sent", "") != verb:
         events.record(verb, model.sd_checkpoint_info.name_for_extra)
     model.last_sent = verb
     model.to(device)
@@ -163,7 +167,8 @@ def send_model_to_cpu(m):
 
 
 def send_model_to_device(m):
-    _send(m, shared.device, "to device")
+    m.lowvram = lowvram.is_needed(m)  # its parts come and go by themselves, then
+    _send(m, devices.cpu if m.lowvram else shared.device, "to device")
 
 
 def send_model_to_trash(m):

@@ -92,5 +92,5 @@ def reload_vae_weights(sd_model=None, vae_file=unspecified):
     if wanted == loaded_vae_file:
         return None
     load_vae(model.to(devices.cpu), wanted)
-    script_callbacks.model_loaded_callback(model.to(devices.device))
+    script_callbacks.model_loaded_callback(model if model.lowvram else model.to(devices.device))
     return model

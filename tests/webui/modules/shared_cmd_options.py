@@ -20,6 +20,10 @@ parser.add_argument("--like", choices=["1.6.0", "1.10.1"], default="1.10.1", hel
 parser.add_argument("--use-cpu", nargs="+", default=[])
 parser.add_argument("--api-auth", default=None, help="name:password pairs, separated by commas")
 parser.add_argument("--freeze-specific-settings", default=None)
+parser.add_argument("--device-memory", type=int, metavar="BYTES", help="pretend a CUDA device of this size")
+parser.add_argument("--host-memory", type=int, metavar="BYTES", help="pretend so much RAM for models and files")
+parser.add_argument("--work-memory", type=int, default=0, metavar="BYTES", help="taken per pixel on that device")
+parser.add_argument("--weight-scale", type=int, default=1, metavar="N", help="weights and files count so many times")
 for _flag in ("api", "nowebui", "freeze-settings", "no-hashing", *_IGNORED):
     parser.add_argument(f"--{_flag}", action="store_true")
 

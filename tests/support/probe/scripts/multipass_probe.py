@@ -12,6 +12,11 @@ from pathlib import Path
 
 from modules import script_callbacks, scripts, sd_models, shared
 
+try:  # the miniature's
+    from mini import device, events
+except ImportError:
+    device = events = None
+
 seen = {"reads": [], "builds": [], "options": [], "foreign_args": []}
 
 
@@ -64,6 +69,8 @@ class Probe(scripts.Script):
 def clear():
     for noted in seen.values():
         noted.clear()
+    if events:
+        events.clear()
 
 
 def size_of(model):
@@ -79,12 +86,16 @@ def state():
     gc.collect()
     models = sd_models.model_data.loaded_sd_models
     active = sd_models.model_data.sd_model
+    everywhere = [*models, active] if active and active not in models else models
     return {
         **copy.deepcopy({key: seen[key] for key in ("reads", "builds", "options")}),
         "loaded": [model.sd_checkpoint_info.name_for_extra for model in models],
         "active": active and active.sd_checkpoint_info.name_for_extra,
         "empty": [m.sd_checkpoint_info.name_for_extra for m in models if next(m.parameters()).is_meta],
         "bytes": {model.sd_checkpoint_info.name_for_extra: size_of(model) for model in models},
+        "places": {m.sd_checkpoint_info.name_for_extra: next(m.parameters()).device.type for m in everywhere},
+        "story": events and list(events.story),
+        "device": device.current.report() if device and device.current else None,
         "limit": shared.opts.sd_checkpoints_limit,
         "data": shared.opts.data,
     }
