@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 
 from support import webuis
 from support.inprocess import Host, start_miniature
+from support.pretended import Bench, empty
 
 
 @dataclass(frozen=True)
@@ -60,3 +62,16 @@ def start(webui: webuis.Webui, tmp_path: Path) -> Callable:
 def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
     """The miniature inside the tests' own process."""
     return start_miniature(tmp_path_factory.mktemp("in-process") / "data")
+
+
+@pytest.fixture(params=[False, True], ids=["1.10.1", "1.6.0"])
+def bench(host: Host, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """The miniature in this process, ready to pretend a device, as both kinds of host."""
+    import mini
+
+    host.run(host.job())  # a plain job: what Multipass kept is let go
+    monkeypatch.setattr(mini, "old_host", request.param)
+    with contextlib.ExitStack() as stack:
+        yield Bench(host, stack, monkeypatch)
+    empty(host)
+    host.sd_models.load_model()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import weakref
 
 import psutil
@@ -13,81 +11,7 @@ import torch
 from support import webuis
 from support.client import RefusedError
 from support.jobs import A, B, C, adetailer, hires, multipass
-
-
-class Bench:
-    """The miniature in this process with a pretended device, its room in models of the one size that all have."""
-
-    def __init__(self, host, stack, monkeypatch):
-        self.host, self.stack, self.monkeypatch = host, stack, monkeypatch
-        self.size = host.shared.sd_model.size
-        empty(host)
-
-    def begin(self, room, **kwargs):
-        """Pretend a device and load A onto it."""
-        from mini import device, events
-
-        total = None if room is None else int(room * self.size)
-        self.device = self.stack.enter_context(device.pretend(device.Device(total, **kwargs)))
-        self.events = events
-        self.host.sd_models.load_model()
-        self.events.clear()
-        return self.device
-
-    def set(self, limit=None, keep=None):
-        """The user's settings."""
-        values = {"sd_checkpoints_limit": limit, "sd_checkpoints_keep_in_cpu": keep}
-        for name, value in values.items():
-            if value is not None:
-                self.monkeypatch.setitem(self.host.shared.opts.data, name, value)
-
-    def swap(self, name):
-        info = self.host.sd_models.get_closet_checkpoint_match(name)
-        with self.host.sd_models.SkipWritingToConfig():
-            return self.host.sd_models.reload_model_weights(info=info)
-
-    def refused(self, function, *args, error=torch.cuda.OutOfMemoryError, **kwargs):
-        """The message of the error; what only its traceback held is gone."""
-        with pytest.raises(error) as caught:
-            function(*args, **kwargs)
-        message = str(caught.value)
-        del caught
-        gc.collect()
-        return message
-
-    def model(self, name):
-        models = [*self.host.sd_models.model_data.loaded_sd_models, self.host.sd_models.model_data.sd_model]
-        return next(model for model in models if model.sd_checkpoint_info.name_for_extra == name)
-
-    def place(self, name):
-        """Where the model's first and last tensor are."""
-        tensors = list(self.model(name).parameters())
-        return tensors[0].device.type, tensors[-1].device.type
-
-    def story(self):
-        told = list(self.events.story)
-        self.events.clear()
-        return told
-
-
-def empty(host):
-    data = host.sd_models.model_data
-    data.loaded_sd_models.clear()
-    data.sd_model = None
-    gc.collect()
-
-
-@pytest.fixture(params=[False, True], ids=["1.10.1", "1.6.0"])
-def bench(host, request, monkeypatch):
-    import mini
-
-    host.run(host.job())  # a plain job: what Multipass kept is let go
-    monkeypatch.setattr(mini, "old_host", request.param)
-    with contextlib.ExitStack() as stack:
-        yield Bench(host, stack, monkeypatch)
-    empty(host)
-    host.sd_models.load_model()
-
+from support.pretended import empty
 
 CUDA, CPU = ("cuda", "cuda"), ("cpu", "cpu")
 
@@ -337,7 +261,16 @@ def test_without_a_device_nothing_is_accounted(host):
 def servers(request, tmp_path_factory):
     """The same miniature with and without a device that two models fit onto."""
     folder = tmp_path_factory.mktemp(request.param.name)
-    flags = ("--device-memory", "9000000", "--work-memory", "20", "--host-memory", "50000000")
+    flags = (
+        "--device-memory",
+        "9000000",
+        "--work-memory",
+        "20",
+        "--host-memory",
+        "50000000",
+        "--multipass-ram-reserve",
+        "0",
+    )
     with (
         webuis.running(request.param, folder / "with", *flags) as pretended,
         webuis.running(request.param, folder / "without") as plain,

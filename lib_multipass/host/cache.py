@@ -50,7 +50,7 @@ def limit(options: Any) -> int:
 def keep_in_cpu(options: Any) -> bool:
     """Whether a swap moves the active model to RAM. What is moved to the device in parts is left to the webui."""
     own, active = users_own(options, KEEP_IN_CPU), sd_models.model_data.sd_model
-    if active is None:
+    if _decision is not None and active is None:
         return False  # there is nothing to move, and up to 1.9.4 the webui does not look
     if _decision is None or memory.vram() is None or getattr(active, "lowvram", False):
         return own

@@ -1,0 +1,275 @@
+"""The plan is what happens, move for move: jobs on a pretended device, told as the miniature saw them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from support.jobs import A, B, C
+
+PIXELS = 128 * 128
+"""Of the second pass of a job here."""
+
+
+@pytest.fixture
+def small(bench, monkeypatch):
+    """Estimates in the miniature's measure: computing takes 16 bytes a pixel, and nothing else does."""
+    from lib_multipass import working
+    from lib_multipass.host import keeping
+
+    monkeypatch.setattr(working, "BASE", 0)
+    monkeypatch.setattr(working, "PER_PIXEL", 8)
+    monkeypatch.setattr(bench.host.shared.cmd_opts, "no_half", True)  # the painter's numbers are 4 bytes wide
+    for name in (keeping.VRAM_RESERVE, keeping.RAM_RESERVE):
+        monkeypatch.setitem(bench.host.shared.opts.data, name, 0)
+    keeping._caps.clear()
+    keeping._measured.clear()
+    yield bench
+    keeping._caps.clear()
+    keeping._measured.clear()
+
+
+def begin(bench, room, **more):
+    """A device with room for so many models beside the pictures."""
+    device = bench.begin(room, per_pixel=16, **more)
+    device.total += 16 * PIXELS
+    return device
+
+
+def render(bench, *args, **fields):
+    """Run a job; what it was to do, and what it did."""
+    p = bench.host.job(*args, **fields)
+    bench.story()
+    bench.host.run(p)
+    return p._multipass.forecast, bench.story()
+
+
+def planned(forecast):
+    return {kept.checkpoint: kept.then for kept in forecast.checkpoints}
+
+
+def lies(bench):
+    """Where everything lies after a job, in the plan's words."""
+    places = {"cuda": "VRAM", "cpu": "RAM"}
+    return {name: places[bench.place(name)[0]] for name in bench.host.loaded if len(set(bench.place(name))) == 1}
+
+
+def load(name):
+    return [("read", name), ("build", name), ("load", name), ("to device", name)]
+
+
+FACES = {"ad_model": "face_yolov8n.pt"}
+
+
+def test_all_in_vram(small):
+    device = begin(small, 2.1)
+    forecast, story = render(small, True, B)
+    assert planned(forecast) == lies(small) == {A: "VRAM", B: "VRAM"}
+    assert story == load(B)
+    assert render(small, True, B)[1] == [("activate", A), ("activate", B)]
+    assert device.ooms == 0
+    assert small.host.shared.opts.data.get("sd_checkpoints_keep_in_cpu", True) is True
+
+
+def test_parked_in_ram(small):
+    device = begin(small, 1.5)
+    forecast, story = render(small, True, B)
+    assert planned(forecast) == {A: "RAM", B: "RAM"}
+    assert story == [("to cpu", A), *load(B)]
+    assert lies(small) == {A: "RAM", B: "VRAM"}  # the active one takes its turn
+    moves = [("to cpu", B), ("to device", A), ("activate", A), ("to cpu", A), ("to device", B), ("activate", B)]
+    assert render(small, True, B)[1] == moves
+    assert (device.ooms, device.peak) == (0, small.size + 16 * PIXELS)
+
+
+def test_one_in_vram_and_two_take_turns(small):
+    device = begin(small, 2.1)
+    fast = planned(render(small, True, B, C, faces=dict(FACES))[0])
+    assert sorted(fast.values()) == ["RAM", "RAM", "VRAM"]
+    stays = next(name for name, place in fast.items() if place == "VRAM")
+    moved = {name for verb, name in render(small, True, B, C, faces=dict(FACES))[1] if verb in ("to cpu", "to device")}
+    assert moved == {A, B, C} - {stays}
+    assert device.ooms == 0
+
+
+def test_nothing_fits_anywhere(small):
+    device = begin(small, 1.5, host=int(1.5 * small.size))
+    render(small, True, B)
+    forecast, story = render(small, True, B)
+    assert planned(forecast) in ({A: "RAM", B: "disk"}, {A: "disk", B: "disk"})
+    assert device.ooms == 0
+    assert len(small.host.loaded) <= 2
+    assert [name for verb, name in story if verb == "read"]
+
+
+def test_a_checkpoint_without_a_place_never_lies_in_ram(small):
+    """Room in RAM for one of two: the other goes straight from the device, and comes from disk."""
+    device = begin(small, 1.5, host=int(1.9 * small.size))
+    render(small, True, B)
+    forecast, story = render(small, True, B)
+    assert planned(forecast) == {A: "RAM", B: "disk"}
+    assert story == [("trash", B), ("to device", A), ("activate", A), ("to cpu", A), *load(B)]
+    assert (device.ooms, small.host.loaded) == (0, [B, A])
+
+
+def test_loaded_every_time_is_as_the_webui_does_it(small):
+    begin(small, 1.5, host=int(0.5 * small.size))
+    render(small, True, B)
+    forecast, story = render(small, True, B)
+    assert planned(forecast) == {A: "disk", B: "disk"}
+    again = [("read", A), ("load", A), ("to device", A), ("to cpu", A), ("read", B), ("load", B), ("to device", B)]
+    assert story == [("to cpu", B), *again]
+    assert small.host.loaded == [B]
+
+
+def test_another_pair(small):
+    device = begin(small, 2.1)
+    render(small, True, B)
+    forecast, story = render(small, True, C)
+    assert planned(forecast) == lies(small) == {A: "VRAM", C: "VRAM"}
+    assert story[0] == ("trash", B)  # its place on the device is needed
+    assert ("build", C) in story
+    assert render(small, True, C)[1] == [("activate", A), ("activate", C)]
+    assert device.ooms == 0
+
+
+def test_a_larger_picture_parks(small):
+    device = begin(small, 2.1)
+    render(small, True, B)
+    forecast, story = render(small, True, B, hr_scale=5)
+    assert planned(forecast) == {A: "RAM", B: "RAM"}
+    assert story[0] == ("to cpu", A)
+    assert device.ooms == 0
+    forecast, _ = render(small, True, B)
+    assert planned(forecast) == {A: "VRAM", B: "VRAM"}
+
+
+def test_what_was_measured_counts(small):
+    from lib_multipass import working
+
+    device = begin(small, 2.1)
+    working.PER_PIXEL = 800  # an estimate that is far too high
+    assert planned(render(small, True, B)[0]) == {A: "RAM", B: "RAM"}
+    torch.cuda.reset_peak_memory_stats()  # as the webui does before each job of the page
+    render(small, True, B)
+    assert planned(render(small, True, B)[0]) == {A: "VRAM", B: "VRAM"}
+    assert device.ooms == 0
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_plain_job_gives_back_what_the_users_settings_do_not_keep(small, keep):
+    device = begin(small, 2.1)
+    small.set(limit=2, keep=keep)
+    render(small, True, B)
+    small.host.run(small.host.job())
+    assert small.host.loaded == [A, B]
+    assert lies(small) == {A: "VRAM", B: "RAM" if keep else "VRAM"}
+    assert device.used == (1 if keep else 2) * small.size
+
+
+def test_release_frees_the_device_at_once(small):
+    from lib_multipass.host.release import release
+
+    device = begin(small, 2.1)
+    render(small, True, B)
+    answer = release()
+    assert (answer.released, answer.kept, small.host.loaded) == ([B], [A], [A])
+    assert device.used == torch.cuda.memory_reserved() == small.size
+    assert "Released beta: " in answer.text()
+    assert release().text().startswith("Nothing was kept")
+    assert render(small, True, B)[1] == load(B)
+
+
+def test_the_wish_in_ram_leaves_the_device_alone(small):
+    device = begin(small, 3.5)
+    assert planned(render(small, True, B)[0]) == {A: "VRAM", B: "VRAM"}
+    forecast, story = render(small, {"checkpoint": B, "keep": "In RAM"})
+    assert planned(forecast) == {A: "RAM", B: "RAM"}
+    assert story[0] == ("to cpu", A)
+    assert device.peak <= 2 * small.size + 16 * PIXELS
+
+
+@pytest.mark.parametrize("flag", ["medvram", "lowvram"])
+def test_parts_are_left_to_the_webui(small, monkeypatch, flag):
+    monkeypatch.setattr(small.host.shared.cmd_opts, flag, True)
+    device = begin(small, 3.5)
+    forecast, _ = render(small, True, B)
+    assert planned(forecast) == {A: "RAM", B: "RAM"}
+    assert "--medvram or --lowvram" in forecast.reason
+    assert device.used == 0
+    assert not any(verb in ("to device", "read") for verb, _ in render(small, True, B)[1])
+
+
+def out_of_memory(bench, *args, **fields):
+    bench.refused(bench.host.run, bench.host.job(*args, **fields))
+
+
+def test_out_of_memory_steps_down(small, caplog):
+    """In VRAM, then in RAM, then one fewer each time; each job fails as the webui fails it."""
+    from lib_multipass.host import keeping
+
+    device = begin(small, 2.1)
+    render(small, True, B)
+    device.per_pixel = 400  # what the estimate does not know
+    for expected in ({A: "VRAM", B: "VRAM"}, {A: "RAM", B: "RAM"}, {A: "RAM", B: "disk"}, {A: "disk", B: "disk"}):
+        job = small.host.job(True, B)
+        small.refused(small.host.run, job)
+        assert planned(job._multipass.forecast) == expected
+        assert len(set(lies(small))) == len(small.host.loaded)  # nothing lies in two places
+    assert device.busy == 0
+    said = [record.message for record in caplog.records if "memory ran out" in record.message]
+    assert len(said) == 4
+    assert said[0] == "memory ran out in a job with alpha, beta; later jobs with them park them in RAM"
+    assert "keep at most 1 of them loaded" in said[1]
+
+    device.per_pixel = 16
+    forecast, _ = render(small, True, B)
+    assert "ran out of memory" in forecast.reason
+    assert planned(render(small, True, C)[0]) == {A: "VRAM", C: "VRAM"}  # other checkpoints are not blamed
+    keeping.forget()
+    assert planned(render(small, True, B)[0]) == {A: "VRAM", B: "VRAM"}
+
+
+def test_a_swap_that_runs_out_of_memory_leaves_everything_whole(small):
+    """Stock would go on with a parked model that it takes for the active one."""
+    expected = picture(small)
+    device = begin(small, 1.5)
+    for _ in range(2):
+        render(small, True, B)
+    small.swap(A)
+    device.busy = device.total - small.size  # another program's
+    small.story()
+    out_of_memory(small, True, B)
+    device.busy = 0
+    assert lies(small) == {A: "VRAM", B: "RAM"}
+    assert device.used == small.size
+    assert picture(small) == expected
+
+
+def test_a_load_that_runs_out_of_memory_leaves_everything_whole(small):
+    expected = picture(small)
+    device = begin(small, 1.5)
+    device.busy = device.total - small.size
+    out_of_memory(small, True, B)
+    device.busy = 0
+    assert set(lies(small)) == set(small.host.loaded) <= {A}
+    assert picture(small) == expected
+    render(small, True, B)
+    assert device.used == small.size
+
+
+def test_running_out_inside_a_grid_is_seen_by_the_next_job(small):
+    """X/Y/Z plot swallows what its cells raise and never closes them."""
+    device = begin(small, 2.1)
+    render(small, True, B)
+    device.per_pixel = 400
+    cell = small.host.job(True, B)
+    cell.close = lambda: None
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        small.host.processing.process_images(cell)
+    device.per_pixel = 16
+    assert planned(render(small, True, B)[0]) == {A: "RAM", B: "RAM"}
+
+
+def picture(bench):
+    return bench.host.run(bench.host.job()).images[0].tobytes()
