@@ -28,8 +28,8 @@ from mini import events
 current = None  # the pretended Device
 _VERBS = {"cuda": "to device", "cpu": "to cpu", "meta": "trash"}
 _ANSWERS = (
-    *("is_available", "device_count", "current_device", "get_device_name", "mem_get_info", "memory_allocated"),
-    *("memory_reserved", "memory_stats", "max_memory_allocated", "reset_peak_memory_stats", "empty_cache"),
+    *("is_available", "get_device_name", "mem_get_info", "memory_allocated", "memory_reserved", "memory_stats"),
+    *("reset_peak_memory_stats", "empty_cache"),
 )
 
 
@@ -148,12 +148,6 @@ class Device:
     def is_available(self):
         return True
 
-    def device_count(self):
-        return 1
-
-    def current_device(self):
-        return 0
-
     def get_device_name(self, device=None):
         return "Pretended device"
 
@@ -167,13 +161,8 @@ class Device:
     def memory_reserved(self, device=None):
         return self.reserved
 
-    def max_memory_allocated(self, device=None):
-        return self.peak
-
     def memory_stats(self, device=None):
-        kinds = ("allocated", "active", "reserved")
-        known = {f"{kind}_bytes.all.current": self.reserved if kind == "reserved" else self.used for kind in kinds}
-        return {**known, "allocated_bytes.all.peak": self.peak, "num_ooms": self.ooms}
+        return {"allocated_bytes.all.peak": self.peak, "num_ooms": self.ooms}
 
     def reset_peak_memory_stats(self, device=None):
         self.peak = self.used
