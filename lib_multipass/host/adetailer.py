@@ -67,7 +67,7 @@ def checkpoints_of(args: Sequence[Any], plan: Plan) -> list[Checkpoint]:
 
 def find(p: Any) -> Detailer | None:
     """ADetailer in this job, or None: not there, no enabled tab, or older than 23.9.0 and without a checkpoint."""
-    script = next(filter(_is_adetailer, p.scripts.alwayson_scripts), None)
+    script = next(filter(is_adetailer, p.scripts.alwayson_scripts), None)
     if script is None or not isinstance(p.script_args, (list, tuple)):
         return None
     found = Detailer(p, script)
@@ -80,7 +80,8 @@ def _checkpoint_of(tab: dict, base: Checkpoint) -> Checkpoint:
     return checkpoints.by_alias(detailer.own_checkpoint(tab)) or base
 
 
-def _is_adetailer(script: Any) -> bool:
+def is_adetailer(script: Any) -> bool:
+    """Whether this script is ADetailer's; its title and its file's name have never changed."""
     return (script.title() or "").strip().lower() == "adetailer" or PurePath(script.filename).stem == "!adetailer"
 
 

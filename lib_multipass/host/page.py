@@ -12,7 +12,7 @@ from modules.ui_components import InputAccordion, ToolButton
 
 from lib_multipass import NAME, plan
 from lib_multipass import args as fields
-from lib_multipass.host import ahead, checkpoints, keeping, vaes
+from lib_multipass.host import ahead, checkpoints, keeping, planline, vaes
 from lib_multipass.host.release import release
 
 HIRES_CONTROLS = {
@@ -22,12 +22,15 @@ HIRES_CONTROLS = {
 }
 
 _controls: dict[str, Any] = {}
+_plan_line: planline.PlanLine | None = None
+"""Of the page that is being built."""
 
 
 def remember(component: Any, elem_id: str | None) -> None:
     """Keep the hires controls of a page that is being built; their ``value`` follows the user's ui-config.json."""
     if elem_id in HIRES_CONTROLS:
         _controls[HIRES_CONTROLS[elem_id]] = component
+    planline.remember(component, elem_id, _plan_line)
 
 
 def hires_defaults() -> dict[str, Any]:
@@ -58,16 +61,16 @@ def add_settings() -> None:
 def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
     """Build the panel.
 
-    The webui calls this also outside the page to learn the API's defaults: no side effects, always as many
-    components, and none with the value None.
+    The webui calls this also outside the page to learn the API's defaults: always as many components, and none with the
+    value None.
 
     Returns:
         the inputs in the order of the fields, and the infotext fields ``(component, function of the parsed infotext)``.
     """
     made: dict[str, Any] = {}
-    with InputAccordion(fields.default("enabled"), label=fields.label("enabled"), elem_id=elem_id("enabled")) as made[
-        "enabled"
-    ]:
+    off, title = fields.default("enabled"), fields.label("enabled")
+    with InputAccordion(off, label=title, elem_id=elem_id("enabled")) as made["enabled"]:
+        line = gr.HTML(elem_id=elem_id("plan"), elem_classes="multipass-plan")
         with gr.Row(elem_classes="multipass-row"):
             made["checkpoint"] = _control("checkpoint", elem_id)
             refresh = ToolButton(
@@ -81,6 +84,8 @@ def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
     names = [made[name] for name in _CHOICES]
     refresh.click(fn=lambda: _refresh(names), inputs=[], outputs=names)
     free.click(fn=_release, inputs=[], outputs=[note])
+    global _plan_line  # pages are built one at a time, before they are served
+    _plan_line = planline.PlanLine(line, [made[name] for name in fields.FIELDS])
     pasted = [(component, _pasted(name)) for name, component in made.items() if _is_pasted(name)]
     return [made[name] for name in fields.FIELDS], pasted
 
