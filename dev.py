@@ -2,7 +2,7 @@
 
     python dev.py test [pytest arguments]
     python dev.py demo [--serve] [--out FILE]
-    python dev.py bench [arguments]
+    python dev.py bench [hooks | headers | reader]
 
 Each runs in .venv/, which is made on first use and brought up to date when requirements/ changes.
 """
@@ -27,6 +27,7 @@ INSTALLS = {
     ROOT / "requirements" / "dev.txt": [],
     ROOT / "requirements" / "adetailer.txt": ["--no-deps"],
 }
+BENCHES = ("hooks", "headers", "reader")
 OLDEST, NEWEST = (3, 10), (3, 12)
 
 
@@ -117,7 +118,10 @@ def demo(arguments: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    return run(ROOT / "tests" / "bench_hooks.py", *arguments)
+    what = arguments[:1] or [BENCHES[0]]
+    if what[0] not in BENCHES:
+        raise DevError(f"bench measures one of {', '.join(BENCHES)}, not {what[0]!r}.")
+    return run(ROOT / "tests" / f"bench_{what[0]}.py", *arguments[1:])
 
 
 def parse(argv: list[str]) -> tuple[str, list[str]]:

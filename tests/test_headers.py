@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib_multipass import headers
+from lib_multipass import header_text, headers
 from lib_multipass.headers import (
     CHECKPOINT,
     CONDITIONING,
@@ -306,7 +306,7 @@ def test_header_longer_than_the_file(path, length):
 
 def test_header_over_the_limit_is_not_read(path):
     """The file is sparse, and reading it would take 100 MB."""
-    store(path, b"{}", data=headers.LONGEST_HEADER + 8, length=headers.LONGEST_HEADER + 1)
+    store(path, b"{}", data=header_text.LONGEST_HEADER + 8, length=header_text.LONGEST_HEADER + 1)
     begin = time.perf_counter()
     assert "more than the format allows" in read_facts(path).problem
     assert time.perf_counter() - begin < 0.05
