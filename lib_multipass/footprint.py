@@ -90,6 +90,20 @@ def resident_bytes(facts: Facts, loading: Loading) -> int:
     return sum(components.values()) + _own_vae(facts, loading)
 
 
+def most_backup_bytes(facts: Facts, loading: Loading) -> int:
+    """Bytes, at most, of the copies that the webui keeps in host memory once a prompt with LoRAs used the model.
+
+    Every layer of the diffusion model and of the text encoders that takes part keeps its weights as they were before,
+    in the dtype in which they are loaded, whether a LoRA changes them or not (``network_apply_weights`` in
+    ``extensions-builtin/Lora/networks.py``, 1.6.0 to 1.10.1). Tables of embeddings take no part, so this is a little
+    too large. Of a file of which only the size is known, all is counted.
+    """
+    if not facts.parameters:
+        return loaded_bytes(facts, loading)
+    components = _component_bytes(facts, loading)
+    return sum(components.get(component, 0) for component in (DIFFUSION, TEXT, T5))
+
+
 def _component_bytes(facts: Facts, loading: Loading) -> dict[str, int]:
     """Bytes of each component of the loaded model."""
     usual = _USUAL.get(facts.architecture, {})

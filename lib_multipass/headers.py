@@ -63,16 +63,23 @@ _known: dict[str, tuple[tuple[int, int], Facts]] = {}
 def remembered(path: str | os.PathLike[str]) -> Facts:
     """``read_facts``, but a file is read again only when its size or time of change differs."""
     key = os.fspath(path)
-    try:
-        status = Path(key).stat()
-    except (OSError, ValueError):
+    state = state_of(key)
+    if state is None:
         _known.pop(key, None)
         return read_facts(key)
-    state = (status.st_size, status.st_mtime_ns)
     known = _known.get(key)
     if known is None or known[0] != state:
         known = _known[key] = (state, read_facts(key))
     return known[1]
+
+
+def state_of(path: str) -> tuple[int, int] | None:
+    """A file's size and time of change, which tell whether it is still the same; None if it cannot be found."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def read_facts(path: str | os.PathLike[str]) -> Facts:

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+from itertools import chain
+from typing import Any
+
 import torch
 from modules import devices, shared
 
+from lib_multipass import loaded
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.footprint import Loading, loaded_bytes
 from lib_multipass.headers import SDXL, Facts, remembered
 
 
 def facts_of(checkpoint: Checkpoint) -> Facts:
-    """What the file's header says; read once while the file stays the same."""
-    return remembered(checkpoint.filename)
+    """What the file's header says; read once while the file stays the same.
+
+    Of a ``.ckpt``, which has no header, what the model said that the webui made of it, once it has.
+    """
+    facts = remembered(checkpoint.filename)
+    return facts if _tells(facts) else loaded.recall(checkpoint.filename) or facts
+
+
+def note_model(model: Any) -> None:
+    """A model was loaded: remember what it is made of, if its file's header does not say it.
+
+    The webui calls this after every load, also when it only changed the model's VAE (``model_loaded_callback``).
+    """
+    path = model.sd_checkpoint_info.filename
+    if not _tells(remembered(path)) and loaded.recall(path) is None:
+        # Both leave out what stands there under two names, as SDXL's text encoders do.
+        tensors = chain(model.named_parameters(), model.named_buffers())
+        loaded.note(path, {name: (str(t.dtype).removeprefix("torch."), tuple(t.shape)) for name, t in tensors})
+
+
+def _tells(facts: Facts) -> bool:
+    return bool(facts.parameters or facts.problem)
 
 
 def loaded_size(facts: Facts) -> int:

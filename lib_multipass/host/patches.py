@@ -9,7 +9,7 @@ from typing import Any
 
 from modules import hashes, patches, script_callbacks, sd_models, sd_vae, shared
 
-from lib_multipass.host import ahead, cache, gauge
+from lib_multipass.host import ahead, cache, files, gauge
 from lib_multipass.report import Journal, Swap
 
 KEY = "lib_multipass"
@@ -34,6 +34,7 @@ def install(extension: str) -> None:
     for owner, name, wrap in _WRAPPED:
         if patches.original(KEY, owner, name) is None:
             patches.patch(KEY, owner, name, wrap(getattr(owner, name)))
+    script_callbacks.on_model_loaded(files.note_model)
     script_callbacks.on_script_unloaded(lambda: uninstall(extension))
 
 
