@@ -33,7 +33,10 @@ class Multipass(scripts.Script):
         job.before_process(p, args)
 
     def process_batch(self, p, *args, **kwargs):
-        job.process_batch(p)
+        job.read_ahead(p)
+
+    def before_hr(self, p, *args):
+        job.read_ahead(p)
 
     def postprocess(self, p, processed, *args):
         job.postprocess(p)

@@ -1,4 +1,4 @@
-"""The first swap's wait, shortened: while the first pass samples, the checkpoint that comes next is read once.
+"""The first swap's wait, shortened: while a pass samples, the checkpoint that comes next is read once.
 
 Before the webui loads a file for the first time it hashes it (``CheckpointInfo.calculate_shorthash`` calls
 ``hashes.sha256``, which looks into the hash cache and then calls ``hashes.calculate_sha256``; 1.6.0 to 1.10.1). That

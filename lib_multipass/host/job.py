@@ -87,8 +87,8 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
             _end(p)
 
 
-def process_batch(p: Any) -> None:
-    """The first pass is about to sample: read what comes next meanwhile."""
+def read_ahead(p: Any) -> None:
+    """A pass is about to sample: read what comes next meanwhile."""
     job = getattr(p, "_multipass", None)
     if job is not None and job.running and job.owner() is p:
         ahead.begin(job.in_use)

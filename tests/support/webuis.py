@@ -125,6 +125,7 @@ def running(
     multipass: bool = True,
     config: dict | None = None,
     checkpoints: bool = True,
+    environment: dict | None = None,
 ) -> Iterator[Server]:
     """Start a webui on a free loopback port with an empty data folder, wait until it is ready, stop it at the end.
 
@@ -135,6 +136,7 @@ def running(
         multipass: whether the extension under test is linked into it.
         config: options that differ from the usual ones.
         checkpoints: whether to put the tests' checkpoints into it; the miniature makes some of its own if not.
+        environment: variables besides the usual ones.
     """
     fill(data, webui, multipass, config or {}, checkpoints)
     port = _free_port()
@@ -142,16 +144,17 @@ def running(
     command += ["--port", str(port), "--data-dir", str(data)]
     if webui.real and webui.adetailer:
         command.append("--ad-no-huggingface")
-    environment = {
+    variables = {
         **os.environ,
         **ENVIRONMENT,
         "PROBE_SHARED_CONFIG": str(data / "shared.yaml") if webui.real else "",
+        **(environment or {}),
     }
     with (data / "log.txt").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             command,
             cwd=webui.root,
-            env=environment,
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -229,3 +232,10 @@ def _wait(server: Server) -> None:
             return
         time.sleep(0.2)
     raise RuntimeError(f"{server.webui} did not start; the end of its log:\n{server.log[-4000:]}")
+
+
+def make_full_size(webui: Webui, data: Path, *names: str) -> None:
+    """Put full-size checkpoints, made by the webui's own model code, into a data folder that is not filled yet."""
+    maker = Path(__file__).with_name("full_size.py")
+    command = [webui.python, str(maker), "--out", str(data), "--webui", str(webui.root), *names]
+    subprocess.run(command, cwd=webui.root, check=True, stdout=subprocess.DEVNULL)

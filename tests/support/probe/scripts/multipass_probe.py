@@ -8,8 +8,10 @@ import base64
 import copy
 import gc
 import os
+import time
 from pathlib import Path
 
+import psutil
 from modules import script_callbacks, scripts, sd_models, shared
 
 try:  # the miniature's
@@ -42,6 +44,32 @@ def built_file(checkpoint_info=None, *_args, **_kwargs):
 
 note_calls("read_state_dict", "reads", lambda checkpoint_file, *_args, **_kwargs: checkpoint_file)
 note_calls("load_model", "builds", built_file)
+
+timed = {"steps": [], "hashes": [], "swaps": []}
+
+
+def note_times(owner, name, key, label):
+    """Notes begin, end and a label of each call; once, as above."""
+    original = getattr(owner, name)
+    if getattr(original, "is_timed", False):
+        return
+
+    def wrapped(*args, **kwargs):
+        begin = time.perf_counter()
+        result = original(*args, **kwargs)
+        timed[key].append((begin, time.perf_counter(), label(*args)))
+        return result
+
+    wrapped.is_timed = True
+    setattr(owner, name, wrapped)
+
+
+if os.environ.get("PROBE_TIMES"):
+    from modules import hashes
+
+    note_times(hashes, "sha256", "hashes", lambda filename, *_args: Path(filename).stem)
+    note_times(sd_models, "reload_model_weights", "swaps", lambda *_args: shared.sd_model.sd_checkpoint_info.filename)
+    script_callbacks.on_cfg_denoiser(lambda _params: timed["steps"].append(time.perf_counter()))
 
 if os.environ.get("PROBE_SHARED_CONFIG"):
     from modules import sd_models_config
@@ -137,7 +165,16 @@ def upscale(body: dict):
     return {"image": base64.b64encode(picture.convert("RGB").tobytes()).decode(), "size": picture.size}
 
 
+def times():
+    """What was noted with ``PROBE_TIMES`` set, and forgets it: seconds on this process's clock."""
+    noted = copy.deepcopy(timed)
+    for entries in timed.values():
+        entries.clear()
+    return {**noted, "resident": psutil.Process().memory_info().rss}
+
+
 def add_api(_demo, app):
+    app.add_api_route("/probe/times", times, methods=["GET"])
     app.add_api_route("/probe/state", state, methods=["GET"])
     app.add_api_route("/probe/clear", clear, methods=["POST"])
     app.add_api_route("/probe/script", script, methods=["GET"])

@@ -1,0 +1,108 @@
+"""The wait at the first swap to a full-size checkpoint that was never used, with and without reading it ahead.
+
+    MULTIPASS_WEBUI=/path/to/webui python dev.py bench reader [pairs of jobs]
+
+Starts that webui on the CPU with SD 1.5 files of 2.1 GB and random weights, which are made on the spot in a temporary
+folder (some 9 GB; TMPDIR says where) and deleted at the end. Each job's second checkpoint is a fresh copy under a new
+name whose bytes were dropped from the system's file cache; jobs with and without ``multipass_read_ahead`` alternate.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from support import webuis
+from support.client import RefusedError
+
+PAIRS = 3
+STEPS = 12
+SIZE = 192
+"""Pixels: large enough that the first pass takes longer than reading the file."""
+
+
+def fresh_copy(server: webuis.Server, name: str) -> None:
+    """A file that was never seen and is not in the file cache."""
+    folder = server.data / "models" / "Stable-diffusion"
+    for old in folder.glob("copy-*"):
+        old.unlink()
+    shutil.copyfile(folder / "beta.safetensors", folder / f"{name}.safetensors")
+    for path in (folder / "beta.safetensors", folder / f"{name}.safetensors"):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    server.client.post("/sdapi/v1/refresh-checkpoints")
+
+
+def measured(server: webuis.Server, name: str, ahead: bool) -> dict[str, float]:
+    """Seconds of one job whose second checkpoint is that file."""
+    server.client.post("/sdapi/v1/options", {"multipass_read_ahead": ahead})
+    server.client.txt2img(steps=1, prompt="to the first checkpoint")
+    server.client.get("/probe/times")
+    begin = time.perf_counter()
+    server.client.txt2img(
+        steps=STEPS, width=SIZE, height=SIZE, enable_hr=True, hr_scale=1, hr_upscaler="Latent",
+        hr_second_pass_steps=1, denoising_strength=0.6, alwayson_scripts={"Multipass": {"args": [True, name]}},
+    )  # fmt: skip
+    whole = time.perf_counter() - begin
+    times = server.client.get("/probe/times")
+    (swap,) = [entry for entry in times["swaps"] if Path(entry[2]).stem == name and entry[1] - entry[0] > 0.01]
+    hashing = [end - start for start, end, stem in times["hashes"] if stem == name and start >= swap[0]]
+    first_pass = [step for step in times["steps"] if step < swap[0]]
+    return {
+        "hash wait": sum(hashing),
+        "swap": swap[1] - swap[0],
+        "whole job": whole,
+        "first pass": first_pass[-1] - first_pass[0],
+    }
+
+
+def table(rows: dict[str, list[dict[str, float]]]) -> None:
+    keys = list(rows["off"][0])
+    print(f"{'seconds, median (all)':>24}", *(f"{key:>28}" for key in keys))
+    for name, jobs in rows.items():
+        cells = []
+        for key in keys:
+            values = [job[key] for job in jobs]
+            cells.append(f"{statistics.median(values):.2f} ({', '.join(f'{value:.2f}' for value in values)})")
+        print(f"{'read ahead ' + name:>24}", *(f"{cell:>28}" for cell in cells))
+    loops = {name: statistics.median(job["first pass"] for job in jobs) for name, jobs in rows.items()}
+    change = 100 * (loops["on"] / loops["off"] - 1)
+    print(f"the first pass's denoising loop with reading: {change:+.1f} % (median against median)")
+
+
+def main() -> int:
+    given = webuis.given()
+    if not given:
+        print(f"bench reader needs a real webui: {webuis.HOW_TO_GIVE}.", file=sys.stderr)
+        return 2
+    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
+    with tempfile.TemporaryDirectory(prefix="multipass-bench-", ignore_cleanup_errors=True) as folder:
+        data = Path(folder) / "data"
+        print("Making two files of 2.1 GB.", flush=True)
+        webuis.make_full_size(given[0], data, "alpha", "beta")
+        with webuis.running(given[0], data, checkpoints=False, environment={"PROBE_TIMES": "1"}) as server:
+            try:
+                print(f"{given[0]} runs; the first job builds the second model and does not count.", flush=True)
+                rows = {"off": [], "on": []}
+                for number in range(-1, 2 * pairs):
+                    name = "on" if number % 2 else "off"
+                    fresh_copy(server, f"copy-{number + 2}")
+                    row = measured(server, f"copy-{number + 2}", ahead=name == "on")
+                    print(f"  read ahead {name}: {row}", flush=True)
+                    if number >= 0:
+                        rows[name].append(row)
+            except (RefusedError, ValueError, IndexError):
+                print(server.log[-6000:], file=sys.stderr)
+                raise
+        table(rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

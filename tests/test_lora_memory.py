@@ -1,0 +1,56 @@
+"""The copies of weights that LoRAs leave in models."""
+
+import statistics
+import time
+
+import pytest
+import torch
+
+from lib_multipass.footprint import Loading, most_backup_bytes
+from lib_multipass.headers import Facts
+from test_footprint import SD15, TINY, XL
+
+
+@pytest.fixture
+def backup_bytes(host):
+    from lib_multipass.host.lora_memory import backup_bytes
+
+    return backup_bytes
+
+
+def test_what_is_held(backup_bytes):
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Conv2d(2, 2, 3), torch.nn.Linear(4, 3), torch.nn.ReLU())
+    assert backup_bytes(model) == 0
+    model[0].network_weights_backup = torch.zeros(3, 4, dtype=torch.float16)
+    model[0].network_bias_backup = torch.zeros(3, dtype=torch.float32)
+    model[1].network_weights_backup = (torch.zeros(10), torch.zeros(5, dtype=torch.float64))
+    model[1].network_bias_backup = None
+    model[2].network_weights_backup = None
+    assert backup_bytes(model) == 24 + 12 + 40 + 40
+    model[0].network_weights_backup = None
+    assert backup_bytes(model) == 12 + 80
+
+
+def test_at_most():
+    text_and_diffusion = 859_520_964 + 123_060_480
+    assert most_backup_bytes(SD15, Loading()) == 2 * text_and_diffusion
+    assert most_backup_bytes(SD15, Loading(half=False)) == 4 * text_and_diffusion
+    assert most_backup_bytes(SD15, Loading(half_vae=False, other_vae=True)) == 2 * text_and_diffusion
+    assert most_backup_bytes(XL, Loading()) == 2 * (2_567_463_684 + 817_720_321)
+    assert most_backup_bytes(TINY, Loading()) == 2 * (5_456_292 + 121_504) + 77 * 8
+    fp8 = 2 * text_and_diffusion - 859_077_120 - 84_934_656
+    assert most_backup_bytes(SD15, Loading(fp8=True)) == fp8
+    assert most_backup_bytes(SD15, Loading(fp8=True, cache_fp16=True)) == fp8
+    assert most_backup_bytes(Facts(1000), Loading(half=False)) == 2000
+
+
+def test_cheap(backup_bytes):
+    """As many modules as SDXL has, some 3,600."""
+    model = torch.nn.Sequential(*(torch.nn.ReLU() for _ in range(3600)))
+    taken = []
+    for _ in range(10):
+        begin = time.process_time()
+        backup_bytes(model)
+        taken.append((time.process_time() - begin) * 1000)
+    print(f"best {min(taken):.2f} ms, median {statistics.median(taken):.2f} ms")
+    assert min(taken) < 100
