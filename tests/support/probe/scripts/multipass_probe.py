@@ -173,7 +173,18 @@ def times():
     return {**noted, "resident": psutil.Process().memory_info().rss}
 
 
+def backups():
+    """Bytes of LoRA backups by loaded model, as the extension under test counts them, and the seconds that it took."""
+    from lib_multipass.host.lora_memory import backup_bytes
+
+    begin = time.perf_counter()
+    models = sd_models.model_data.loaded_sd_models
+    counted = {model.sd_checkpoint_info.name_for_extra: backup_bytes(model) for model in models}
+    return {"bytes": counted, "seconds": time.perf_counter() - begin}
+
+
 def add_api(_demo, app):
+    app.add_api_route("/probe/backups", backups, methods=["GET"])
     app.add_api_route("/probe/times", times, methods=["GET"])
     app.add_api_route("/probe/state", state, methods=["GET"])
     app.add_api_route("/probe/clear", clear, methods=["POST"])

@@ -1,0 +1,66 @@
+"""What only a real webui shows of checkpoint files: a pickle that it loads, and the copies that LoRAs leave."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from lib_multipass.footprint import Loading, most_backup_bytes
+from lib_multipass.headers import read_facts
+from support.jobs import A, B, hires, multipass
+from test_footprint import CLOSE
+
+LINE = re.compile(r"\[Multipass\] .*keeping (\d+) checkpoints?, about (\d+) MB")
+
+
+@pytest.fixture(autouse=True)
+def real_only(webui):
+    if not webui.real:
+        pytest.skip("the miniature opens no pickles and has no LoRAs")
+
+
+def checkpoints_of(server):
+    return Path(server.data) / "models" / "Stable-diffusion"
+
+
+def test_a_pickle_is_known_once_it_was_loaded(start):
+    """It holds averaged weights, so its size says little about the model."""
+    with start() as server:
+        folder = checkpoints_of(server)
+        weights = load_file(folder / f"{B}.safetensors")
+        weights["model_ema.weights"] = torch.zeros(10_000_000)
+        file = folder / "old.ckpt"
+        torch.save({"state_dict": weights}, file, _use_new_zipfile_serialization=False)
+        server.client.post("/sdapi/v1/refresh-checkpoints")
+        server.client.txt2img(**hires(), alwayson_scripts=multipass(True, "old.ckpt"))
+        line = LINE.search(server.log)
+        loaded = server.client.get("/probe/state")["bytes"]
+    assert set(loaded) == {A, "old"}
+    assert file.stat().st_size > 1.1 * loaded["old"]
+    assert (int(line[1]), float(line[2]) * 1e6) == (2, pytest.approx(sum(loaded.values()), rel=CLOSE))
+
+
+def write_lora(path):
+    """A LoRA for one layer in the middle of the tests' own checkpoints, which is 96 wide."""
+    layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parts = {"lora_down.weight": torch.ones(2, 96), "lora_up.weight": torch.ones(96, 2), "alpha": torch.tensor(2.0)}
+    save_file({f"{layer}.{name}": value for name, value in parts.items()}, path)
+
+
+def test_copies_that_a_lora_leaves(start):
+    with start() as server:
+        write_lora(Path(server.data) / "models" / "Lora" / "tiny.safetensors")
+        server.client.txt2img(**hires(), alwayson_scripts=multipass(True, B))
+        before = server.client.get("/probe/backups")["bytes"]
+        server.client.txt2img(**hires(), prompt="a cat <lora:tiny:1>", alwayson_scripts=multipass(True, B))
+        after = server.client.get("/probe/backups")
+        facts = {name: read_facts(checkpoints_of(server) / f"{name}.safetensors") for name in (A, B)}
+    print(f"before {before}, after {after}")
+    assert after["bytes"].keys() == {A, B}
+    for name, held in after["bytes"].items():
+        most = most_backup_bytes(facts[name], Loading(half=False))
+        assert before[name] < 0.05 * most  # up to 1.6.0 biases are copied without any LoRA
+        assert 0.8 * most < held <= most
