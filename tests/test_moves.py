@@ -189,6 +189,14 @@ def test_the_wish_in_ram_leaves_the_device_alone(small):
     assert device.peak <= 2 * small.size + 16 * PIXELS
 
 
+def test_copies_for_loras_count(small):
+    """Beside each kept checkpoint its weights may come to lie in RAM once more."""
+    begin(small, 1.5, host=int(3.5 * small.size))
+    assert planned(render(small, True, B)[0]) == {A: "RAM", B: "RAM"}
+    forecast, _ = render(small, True, B, prompt="a cat <lora:style:1>")
+    assert sorted(planned(forecast).values()) == ["RAM", "disk"]
+
+
 @pytest.mark.parametrize("flag", ["medvram", "lowvram"])
 def test_parts_are_left_to_the_webui(small, monkeypatch, flag):
     monkeypatch.setattr(small.host.shared.cmd_opts, flag, True)

@@ -10,7 +10,7 @@ from modules import devices, shared
 
 from lib_multipass import loaded
 from lib_multipass.checkpoints import Checkpoint
-from lib_multipass.footprint import Loading, loaded_bytes
+from lib_multipass.footprint import Loading, loaded_bytes, most_backup_bytes
 from lib_multipass.headers import SDXL, Facts, remembered
 
 
@@ -45,6 +45,11 @@ def loaded_size(facts: Facts) -> int:
     Copies that LoRAs make of its weights come on top.
     """
     return loaded_bytes(facts, _loading(facts))
+
+
+def most_copies(facts: Facts) -> int:
+    """Bytes of RAM, at most, of the copies that stay beside the model once a prompt with LoRAs used it."""
+    return most_backup_bytes(facts, _loading(facts))
 
 
 def _loading(facts: Facts) -> Loading:

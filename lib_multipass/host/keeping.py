@@ -11,6 +11,7 @@ from modules import sd_models, shared
 from lib_multipass import args as fields
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.host import cache, files, memory
+from lib_multipass.host.lora_memory import backup_bytes
 from lib_multipass.messages import log
 from lib_multipass.placement import DISK, VRAM, Cap, Decision, Memory, Model, decide
 from lib_multipass.working import reserve
@@ -74,7 +75,9 @@ def _files(checkpoints: Iterable[Checkpoint]) -> list[str]:
 
 def _model(checkpoint: Checkpoint, uses: int, work: Work | None) -> Model:
     facts, loaded = files.facts_of(checkpoint), _loaded_by_file().get(checkpoint.filename)
-    copies = 0
+    copies = files.most_copies(facts) if work is not None and work.loras else 0
+    if loaded is not None and copies:
+        copies = max(0, copies - backup_bytes(loaded))
     place = DISK if loaded is None else memory.place_of(loaded)
     name, size = checkpoint.name_for_extra, files.loaded_size(facts)
     return Model(checkpoint.filename, name, size, uses, place, copies, memory.is_split(facts))

@@ -41,7 +41,7 @@ class Host:
         """A txt2img job with these Multipass arguments, made as the page makes it."""
         runner = self.scripts.scripts_txt2img
         p = self.processing.StableDiffusionProcessingTxt2Img(
-            prompt="a cat", width=64, height=64, enable_hr=True, denoising_strength=0.6, **fields
+            width=64, height=64, enable_hr=True, denoising_strength=0.6, **{"prompt": "a cat", **fields}
         )
         values = [0, *(component.value for component in runner.inputs[1:])]
         ours, detailer = self.script(), self.script("ADetailer")
