@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib_multipass.headers import LORA, VAE_ALONE, Facts
+from lib_multipass.headers import CHECKPOINT, DIFFUSION_ALONE, LORA, VAE_ALONE, Facts
 from lib_multipass.messages import MultipassError
 
 PIXEL_UPSCALER = "Lanczos"
@@ -29,3 +29,35 @@ def require_checkpoint(field: str, name: str, facts: Facts) -> None:
 def latents_fit(first: Facts, second: Facts) -> bool:
     """Whether a latent picture of ``first`` means the same to ``second``, as far as their headers tell."""
     return None in (first.latent, second.latent) or first.latent == second.latent
+
+
+_CHANNELS = {"SD": 4, "SDXL": 4, "SD 3": 16, "Flux": 16}
+"""Channels of a latent picture by latent space."""
+
+
+def require_vae(field: str, name: str, vae: Facts, checkpoint: str, facts: Facts) -> None:
+    """Refuse a VAE file that cannot be one, or not one of this checkpoint, before anything is loaded.
+
+    The VAEs of SD 1.x, 2.x and SDXL have the same tensors in the same shapes; nothing in a header tells which of them
+    a file belongs to, so that is left to the user.
+
+    Args:
+        field: what the user calls the setting.
+        name: the VAE's name.
+        vae: what its header says; a file whose header says nothing is taken.
+        checkpoint: the checkpoint's name.
+        facts: what its header says.
+
+    Raises:
+        MultipassError: for a broken file, for a file of another kind, and for other latent channels.
+    """
+    if vae.problem:
+        raise MultipassError(f"{field}: {name} cannot be used. {vae.problem}")
+    if vae.kind in (CHECKPOINT, DIFFUSION_ALONE, LORA):
+        raise MultipassError(f"{field}: {name} is no VAE but a {vae.kind}; choose a VAE.")
+    takes = facts.latent_channels or _CHANNELS.get(facts.latent)
+    if None not in (vae.latent_channels, takes) and vae.latent_channels != takes:
+        raise MultipassError(
+            f"{field}: {name} has {vae.latent_channels} latent channels and {checkpoint} has {takes}; "
+            f"choose a VAE for {facts.architecture}."
+        )

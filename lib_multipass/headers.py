@@ -44,6 +44,8 @@ class Facts:
     """Numbers of elements by component and dtype; empty if the header was not read."""
     matrices: Mapping[str, int] = field(default_factory=dict)
     """Numbers of elements by component that are weights of linear layers and convolutions."""
+    latent_channels: int | None = None
+    """Channels of a latent picture: 4 for SD and SDXL, 16 for SD 3 and Flux; None without a VAE's decoder."""
     problem: str | None = None
     """A sentence that says why the file could not be read."""
 
@@ -127,10 +129,11 @@ def facts_from(file_bytes: int, tensors: Mapping[str, Kind]) -> Facts:
     parts = [name.partition(".")[0] for name in tensors]
     kind, homes = _kind(tensors, set(parts), prefix)
     parameters, matrices = _sums(tensors, parts, homes)
+    channels = next(filter(None, (_dimension(tensors, name, 1) for name in _FIRST_OF_DECODER)), None)
     if prefix is None:
-        return Facts(file_bytes, UNKNOWN, kind, False, parameters, matrices)
+        return Facts(file_bytes, UNKNOWN, kind, False, parameters, matrices, channels)
     inpainting = _dimension(tensors, prefix + _FIRST_CONVOLUTION, 1) == 9
-    return Facts(file_bytes, _architecture(tensors, prefix), kind, inpainting, parameters, matrices)
+    return Facts(file_bytes, _architecture(tensors, prefix), kind, inpainting, parameters, matrices, channels)
 
 
 def _sums(
@@ -156,6 +159,7 @@ def _sums(
 
 
 _FIRST_CONVOLUTION = "input_blocks.0.0.weight"
+_FIRST_OF_DECODER = ("decoder.conv_in.weight", "first_stage_model.decoder.conv_in.weight")
 _FLUX_BLOCK = "double_blocks.0.img_attn.qkv.weight"
 _SD3_BLOCK = "joint_blocks.0.x_block.attn.qkv.weight"
 _PREFIXES = ("model.diffusion_model.", "diffusion_model.", "")

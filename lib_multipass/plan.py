@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lib_multipass import args as fields
 from lib_multipass.args import PassArgs
 from lib_multipass.checkpoints import Checkpoint, resolve
+from lib_multipass.second_pass import SecondPass, second_pass
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Plan:
     """Makes ADetailer's passes; None leaves ADetailer as it is set."""
     infotext: Mapping[str, Any]
     """Keys for the picture's infotext that neither the webui nor ADetailer writes; defaults are left out."""
+    own: SecondPass = field(default_factory=SecondPass)
+    """What the hires pass has of its own besides the checkpoint."""
 
     @property
     def swaps(self) -> bool:
@@ -30,16 +33,17 @@ class Plan:
         return self.base.filename != self.second.filename
 
 
-def make_plan(args: PassArgs, base: Checkpoint, known: Iterable[Checkpoint]) -> Plan:
+def make_plan(args: PassArgs, base: Checkpoint, known: Iterable[Checkpoint], vaes: Iterable[str] = ()) -> Plan:
     """Resolve the names of a job.
 
     Args:
         args: the user's settings; ``enabled`` is not looked at.
         base: the checkpoint of the first pass.
         known: the webui's checkpoints.
+        vaes: the names of the webui's VAE files.
 
     Raises:
-        MultipassError: when a name means no checkpoint or several.
+        MultipassError: when a name means no checkpoint or VAE, or several.
     """
     known = list(known)
     second = resolve(args.checkpoint, known, fields.label("checkpoint"))
@@ -48,12 +52,14 @@ def make_plan(args: PassArgs, base: Checkpoint, known: Iterable[Checkpoint]) -> 
         faces = modes[args.adetailer]
     else:
         faces = resolve(args.adetailer, known, fields.label("adetailer"))
-    infotext = {} if second.filename == base.filename else _infotext(args, second, faces)
-    return Plan(base, second, faces, infotext)
+    own = second_pass(args, vaes)
+    plain = second.filename == base.filename and own == SecondPass()
+    infotext = {} if plain else _infotext(args, second, faces, own)
+    return Plan(base, second, faces, infotext, own)
 
 
-def _infotext(args: PassArgs, second: Checkpoint, faces: Checkpoint | None) -> dict[str, Any]:
-    values = {**asdict(args), "checkpoint": second.title}
+def _infotext(args: PassArgs, second: Checkpoint, faces: Checkpoint | None, own: SecondPass) -> dict[str, Any]:
+    values = {**asdict(args), "checkpoint": second.title, "vae": own.vae}
     if faces is not None and args.adetailer not in fields.ADETAILER_MODES:
         values["adetailer"] = faces.title
     keys = {name: entry.metadata["infotext"] for name, entry in fields.FIELDS.items()}

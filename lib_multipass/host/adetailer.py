@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
 from modules import shared
 
 from lib_multipass import args as fields
-from lib_multipass import detailer
+from lib_multipass import detailer, second_pass
 from lib_multipass.checkpoints import Checkpoint
-from lib_multipass.host import checkpoints
+from lib_multipass.host import checkpoints, vaes
+from lib_multipass.host.second_pass import CLIP_SKIP
 from lib_multipass.messages import MultipassError
 from lib_multipass.plan import Plan
 
@@ -52,15 +54,43 @@ class Detailer:
                 f"cannot run on {checkpoint.name_for_extra}; choose {fields.SAME_AS_FIRST!r} or "
                 f"{fields.AS_IN_ADETAILER!r}."
             )
-        aimed = detailer.aim_tabs(self.args, checkpoints.alias_of(checkpoint), already)
+        self._replace(detailer.aim_tabs(self.args, checkpoints.alias_of(checkpoint), already))
+
+    def follow(self, plan: Plan) -> None:
+        """Let every enabled tab that runs on the second-pass checkpoint take from the hires pass what it leaves open.
+
+        Like the checkpoint this goes through ADetailer's own fields, so its infotext says what was done.
+        """
+
+        def runs_there(tab: dict) -> bool:
+            return _checkpoint_of(tab, plan.base).filename == plan.second.filename
+
+        vae = vaes.name_for_override(vaes.second_pass_vae(self.p, plan), plan.second.filename)
+        overrides = self.p.override_settings or {}
+        clip_skip = overrides.get(CLIP_SKIP, shared.opts.CLIP_stop_at_last_layers)
+        finish = second_pass.finish(vars(self.p), plan.own, clip_skip, vae if _can_override(vaes.SETTING) else None)
+        if finish.clip_skip is not None and not _can_override(CLIP_SKIP):
+            finish = replace(finish, clip_skip=None)
+            self.p.comment(
+                "ADetailer kept the first pass's clip skip: this webui cannot take an override of it back, because "
+                "its settings are frozen or were never saved; press Apply settings once on its Settings page."
+            )
+        self._replace(detailer.follow_tabs(self.args, runs_there, finish, _fields()))
+
+    def vaes(self, base: Checkpoint) -> list[tuple[str, str | None]]:
+        """The checkpoint file and the own VAE, if it has one, of each enabled tab."""
+        tabs = [tab for _, tab in detailer.enabled_tabs(self.args)]
+        return [(_checkpoint_of(tab, base).filename, detailer.own_vae(tab)) for tab in tabs]
+
+    def _replace(self, tabs: list[Any]) -> None:
         script_args = list(self.p.script_args)
-        script_args[self.slot] = aimed
+        script_args[self.slot] = tabs
         self.p.script_args = type(self.p.script_args)(script_args)
 
 
 def checkpoints_of(args: Sequence[Any], plan: Plan) -> list[Checkpoint]:
     """The checkpoint of each enabled tab in these arguments of ADetailer's, once they are aimed as planned."""
-    if not _has_checkpoints():
+    if "ad_checkpoint" not in _fields():
         return []
     return [plan.faces or _checkpoint_of(tab, plan.base) for _, tab in detailer.enabled_tabs(args)]
 
@@ -71,7 +101,7 @@ def find(p: Any) -> Detailer | None:
     if script is None or not isinstance(p.script_args, (list, tuple)):
         return None
     found = Detailer(p, script)
-    return found if _has_checkpoints() and any(detailer.enabled_tabs(found.args)) else None
+    return found if "ad_checkpoint" in _fields() and any(detailer.enabled_tabs(found.args)) else None
 
 
 def _checkpoint_of(tab: dict, base: Checkpoint) -> Checkpoint:
@@ -85,9 +115,14 @@ def is_adetailer(script: Any) -> bool:
     return (script.title() or "").strip().lower() == "adetailer" or PurePath(script.filename).stem == "!adetailer"
 
 
-def _is_frozen() -> bool:
+def _can_override(name: str) -> bool:
+    # An override of a setting that is not stored is an error in 1.6.0 and stays for good in later versions.
+    return name in shared.opts.data and not _is_frozen(name)
+
+
+def _is_frozen(name: str = "sd_model_checkpoint") -> bool:
     # ADetailer changes the checkpoint by an override of this setting. The last two flags came with 1.8.0.
-    flags, name = shared.cmd_opts, "sd_model_checkpoint"
+    flags = shared.cmd_opts
     sections = getattr(flags, "freeze_settings_in_sections", None) or ""
     settings = getattr(flags, "freeze_specific_settings", None) or ""
     section = shared.opts.data_labels[name].section[0]
@@ -98,8 +133,7 @@ def _listed(names: str) -> list[str]:
     return [name.strip() for name in names.split(",")]
 
 
-def _has_checkpoints() -> bool:
+def _fields() -> Collection[str]:
     # Its argument model forbids unknown keys: a field that it does not have would make it skip the tab.
     model = getattr(sys.modules.get("adetailer.args"), "ADetailerArgs", None)
-    names = getattr(model, "model_fields", None) or getattr(model, "__fields__", {})
-    return "ad_checkpoint" in names
+    return getattr(model, "model_fields", None) or getattr(model, "__fields__", {})

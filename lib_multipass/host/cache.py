@@ -113,14 +113,18 @@ def decision() -> Decision | None:
 
 
 @contextmanager
-def swapping(to: Checkpoint) -> Iterator[None]:
+def swapping(info: Checkpoint | None) -> Iterator[None]:
     """Around a swap: the model without a place makes room first, or its place is what the webui overwrites.
 
     What is not loaded yet goes into the last model of the webui's list, unless the limit has room for a further one.
+
+    Args:
+        info: the checkpoint that the webui was told to swap to; None for the selected one.
     """
     global _room  # see hold()
     active = sd_models.model_data.sd_model
-    if _decision is None or (active is not None and _file(active) == to.filename):
+    to = None if _decision is None else info or sd_models.select_checkpoint()
+    if to is None or (active is not None and _file(active) == to.filename):
         yield
         return
     spare = [model for model in _loaded() if _file(model) not in _with_place()]

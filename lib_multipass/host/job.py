@@ -18,7 +18,7 @@ from lib_multipass import args as fields
 from lib_multipass.args import PassArgs
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.crossing import PIXEL_UPSCALER, latents_fit, require_checkpoint
-from lib_multipass.host import adetailer, ahead, cache, checkpoints, files, gauge, page, patches
+from lib_multipass.host import adetailer, ahead, cache, checkpoints, files, gauge, page, patches, second_pass, vaes
 from lib_multipass.host.outlook import Outlook
 from lib_multipass.messages import MultipassError, log
 from lib_multipass.plan import Plan, make_plan, missing_hires_values
@@ -54,6 +54,7 @@ def setup(p: Any) -> None:
         close = p.close
 
         def close_and_tell() -> None:
+            second_pass.end()
             close()
             if failures and sys.exc_info()[0] is None:
                 raise failures[0]
@@ -72,6 +73,7 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
     job = getattr(p, "_multipass", None)
     if job is not None and job.runs_around(p):
         return
+    second_pass.end()
     try:
         gauge.end_earlier()
         args = PassArgs.parse(values)
@@ -101,6 +103,7 @@ def postprocess(p: Any) -> None:
         return
     job.running = False
     ahead.end()
+    second_pass.end()
     patches.record(None)
     job.gauge.read()
     log.info(job.journal.line(job.forecast))
@@ -108,6 +111,7 @@ def postprocess(p: Any) -> None:
 
 def _end(p: Any) -> None:
     patches.record(None)
+    second_pass.forget()
     try:
         cache.let_go(checkpoints.first_of(p))
     except Exception:
@@ -117,20 +121,22 @@ def _end(p: Any) -> None:
 
 def _declare(p: Any, args: PassArgs) -> None:
     base = checkpoints.base_of(p)
-    plan = make_plan(args, base, checkpoints.known())
+    plan = make_plan(args, base, checkpoints.known(), vaes.names())
     for field, checkpoint in (("checkpoint", plan.second), ("adetailer", plan.faces)):
         if checkpoint is not None:
             require_checkpoint(fields.label(field), checkpoint.name, files.facts_of(checkpoint))
+    vaes.require(plan.own.vae, plan.second)
     _switch_hires_on(p)
     _cross_in_pixels(p, plan)
     _choose_second(p, plan)
-    tabs = _aim_adetailer(p, plan)
+    detailer = _aim_adetailer(p, plan, args.adetailer_follows)
     p.extra_generation_params = {**p.extra_generation_params, **plan.infotext}
 
-    job = Job(p, Outlook(p, plan, tabs, args.keep))
+    job = Job(p, Outlook(p, plan, detailer.checkpoints(base) if detailer else [], args.keep))
     p._multipass = job
     _end_with(p, job)
     patches.record(job.journal)
+    second_pass.begin(p, plan, job.in_use, detailer.vaes(base) if detailer else [], args.adetailer_follows)
     if job.outlook.decision is None:
         cache.let_go(plan.base)
     else:
@@ -143,6 +149,7 @@ def _end_with(p: Any, job: Job) -> None:
 
     def end_and_close() -> None:
         ahead.end()
+        second_pass.end()
         job.gauge.check(sys.exc_info()[1])
         close()
 
@@ -188,14 +195,14 @@ def _choose_second(p: Any, plan: Plan) -> None:
     p.hr_checkpoint_name = checkpoints.alias_of(plan.second) if plan.swaps else None
 
 
-def _aim_adetailer(p: Any, plan: Plan) -> list[Checkpoint]:
-    """Point ADetailer's tabs at the plan's checkpoint and return the checkpoint of each."""
+def _aim_adetailer(p: Any, plan: Plan, follows: bool) -> adetailer.Detailer | None:
+    """Point ADetailer's tabs at the plan's checkpoint and, if they follow, at what the hires pass is made with."""
     detailer = adetailer.find(p)
-    if detailer is None:
-        return []
-    if plan.faces is not None:
+    if detailer is not None and plan.faces is not None:
         detailer.aim(plan.faces, plan.base)
-    return detailer.checkpoints(plan.base)
+    if detailer is not None and follows:
+        detailer.follow(plan)
+    return detailer
 
 
 def _stop(p: Any, error: MultipassError) -> None:

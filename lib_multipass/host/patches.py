@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from modules import hashes, patches, script_callbacks, sd_models, sd_vae, shared
+from modules import hashes, patches, processing, script_callbacks, sd_models, sd_vae, shared
 
-from lib_multipass.host import ahead, cache, files, gauge
+from lib_multipass.host import ahead, cache, files, gauge, second_pass
 from lib_multipass.report import Journal, Swap
 
 KEY = "lib_multipass"
@@ -41,6 +41,9 @@ def install(extension: str) -> None:
 def uninstall(extension: str) -> None:
     """Undo :func:`install`. The webui calls this when it reloads its page, before it runs the entry script again."""
     ahead.end()
+    second_pass.end()
+    second_pass.settle()
+    second_pass.forget()
     if _is_disabled(extension):
         # Nobody would hold up the limit any more; up to 1.8.0 more loaded models than that break the webui.
         cache.let_go(None)
@@ -58,12 +61,11 @@ def _governed_reload(original: Callable) -> Callable:
     """Makes room before a swap, and times the swaps of a job."""
 
     def reload_model_weights(sd_model: Any = None, info: Any = None, **more: Any) -> Any:
-        if cache.decision() is None and _journal is None:
-            return original(sd_model, info, **more)
         before, loads, started = _active_file(), _disk_loads, time.perf_counter()
         try:
-            with _hash_kept(), cache.swapping(info or sd_models.select_checkpoint()):
+            with _hash_kept(), cache.swapping(info):
                 result = original(sd_model, info, **more)
+                second_pass.settle()
         except Exception as error:
             gauge.failed(error)
             raise
@@ -130,4 +132,9 @@ _WRAPPED = (
     (sd_models, "get_checkpoint_state_dict", _counted_read),
     (sd_models.SdModelData, "set_sd_model", _vae_remembered),
     (hashes, "calculate_sha256", ahead.hash_taken_over),
+    (sd_vae, "resolve_vae", second_pass.vae_of_the_moment),
+    (sd_vae, "load_vae", second_pass.taken_off_when_it_fails),
+    (sd_vae, "load_vae_dict", second_pass.kept_in_memory),
+    (processing.StableDiffusionProcessingTxt2Img, "sample_hr_pass", second_pass.hires_pass_of_its_own),
+    (processing.StableDiffusionProcessingTxt2Img, "calculate_hr_conds", second_pass.conditioned_on_its_own),
 )

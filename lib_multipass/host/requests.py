@@ -11,7 +11,7 @@ from modules import shared
 from lib_multipass.args import PassArgs
 from lib_multipass.crossing import latents_fit
 from lib_multipass.forecast import Forecast
-from lib_multipass.host import adetailer, checkpoints, files
+from lib_multipass.host import adetailer, checkpoints, files, vaes
 from lib_multipass.host.outlook import Outlook
 from lib_multipass.messages import MultipassError
 from lib_multipass.plan import Plan, make_plan
@@ -47,7 +47,7 @@ def plan_of(request: PlanRequest) -> Forecast:
     _check_sizes(request)
     job = SimpleNamespace(**vars(request))
     args = PassArgs.parse(_args_of(request, "multipass"))
-    plan = make_plan(args, checkpoints.base_of(job), checkpoints.known())
+    plan = make_plan(args, checkpoints.base_of(job), checkpoints.known(), vaes.names())
     tabs = adetailer.checkpoints_of(_args_of(request, "adetailer"), plan)
     return Outlook(job, plan, tabs, args.keep).forecast(_warnings(request, args, plan))
 

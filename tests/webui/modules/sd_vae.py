@@ -65,6 +65,16 @@ def clear_loaded_vae():
     loaded_vae_file = None
 
 
+def find_vae_near_checkpoint(checkpoint_file):
+    """None is looked for here; the real host takes a file whose name begins like the checkpoint's."""
+    return
+
+
+def resolve_vae_from_user_metadata(checkpoint_file) -> VaeResolution:
+    """Nobody can note one here."""
+    return VaeResolution(resolved=False)
+
+
 def resolve_vae(checkpoint_file) -> VaeResolution:
     """Only what the setting says; the real host also looks beside the checkpoint."""
     chosen = shared.opts.sd_vae
@@ -73,13 +83,17 @@ def resolve_vae(checkpoint_file) -> VaeResolution:
     return VaeResolution(vae_dict[chosen], "from the settings")
 
 
+def load_vae_dict(filename, map_location):
+    return sd_models.read_state_dict(filename, map_location=map_location)
+
+
 def load_vae(model, vae_file=None, vae_source="from unknown source"):
     global loaded_vae_file
     if not vae_file and loaded_vae_file:
         restore_base_vae(model)
     if vae_file:
         store_base_vae(model)
-        _put(model, sd_models.read_state_dict(vae_file), Path(vae_file).stem)
+        _put(model, load_vae_dict(vae_file, shared.weight_load_location), Path(vae_file).stem)
     loaded_vae_file = vae_file
     model.loaded_vae_file, model.base_vae = vae_file, base_vae
 
