@@ -16,7 +16,6 @@ from modules import processing, sd_models, shared
 
 from lib_multipass import args as fields
 from lib_multipass.args import PassArgs
-from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.crossing import PIXEL_UPSCALER, latents_fit, require_checkpoint
 from lib_multipass.host import adetailer, ahead, cache, checkpoints, files, gauge, page, patches, second_pass, vaes
 from lib_multipass.host.outlook import Outlook

@@ -10,7 +10,7 @@ from lib_multipass.args import AUTOMATIC_VAE, NO_VAE, SAME_VAE, VAE_MODES, label
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.crossing import latents_fit, require_vae
 from lib_multipass.headers import remembered
-from lib_multipass.host.files import facts_of
+from lib_multipass.host import files
 from lib_multipass.plan import Plan
 
 SETTING = "sd_vae"
@@ -40,7 +40,7 @@ def is_foreign(p: Any, base: Checkpoint, other: Checkpoint) -> bool:
     that is selected, and with a wrong one its pictures would be noise already; so it counts as the first pass's.
     """
     fixed = shared.cmd_opts.vae_path is not None or setting_of(p) in sd_vae.vae_dict
-    return fixed and not latents_fit(facts_of(base), facts_of(other))
+    return fixed and not latents_fit(files.facts_of(base), files.facts_of(other))
 
 
 def require(name: str, second: Checkpoint) -> None:
@@ -50,7 +50,7 @@ def require(name: str, second: Checkpoint) -> None:
         MultipassError: see :func:`lib_multipass.crossing.require_vae`.
     """
     if name not in VAE_MODES:
-        require_vae(label("vae"), name, remembered(sd_vae.vae_dict[name]), second.name, facts_of(second))
+        require_vae(label("vae"), name, remembered(sd_vae.vae_dict[name]), second.name, files.facts_of(second))
 
 
 def file_for(name: str, checkpoint_file: str) -> str | None:

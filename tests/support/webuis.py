@@ -48,6 +48,7 @@ CONFIG = {
     "live_previews_enable": False,
     # Up to 1.6.0 a job fails when it overrides an option that is not stored.
     "ad_only_selected_scripts": True,
+    "CLIP_stop_at_last_layers": 1,
 }
 SLOWEST_START = 240
 """Seconds; a real webui takes 10 to 25 here, most of it importing."""
@@ -134,7 +135,7 @@ def running(
         data: a folder that does not exist yet.
         flags: command-line flags besides the usual ones.
         multipass: whether the extension under test is linked into it.
-        config: options that differ from the usual ones.
+        config: options that differ from the usual ones; None for one that shall not be stored.
         checkpoints: whether to put the tests' checkpoints into it; the miniature makes some of its own if not.
         environment: variables besides the usual ones.
     """
@@ -183,7 +184,8 @@ def fill(data: Path, webui: Webui, multipass: bool, config: dict, checkpoints: b
     _link(Path(__file__).parent / "probe", extensions / "multipass-probe")
     if checkpoints:
         shutil.copytree(_real_files(webui) if webui.real else _miniature_files(), data, dirs_exist_ok=True)
-    (data / "config.json").write_text(json.dumps({**CONFIG, **config}), encoding="utf-8")
+    settings = {name: value for name, value in {**CONFIG, **config}.items() if value is not None}
+    (data / "config.json").write_text(json.dumps(settings), encoding="utf-8")
 
 
 def _link(source: Path, link: Path) -> None:

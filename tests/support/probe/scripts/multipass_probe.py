@@ -12,14 +12,16 @@ import time
 from pathlib import Path
 
 import psutil
-from modules import script_callbacks, scripts, sd_models, shared
+from modules import script_callbacks, scripts, sd_models, sd_vae, shared
 
 try:  # the miniature's
     from mini import device, events
 except ImportError:
     device = events = None
 
-seen = {"reads": [], "builds": [], "options": [], "foreign_args": []}
+seen = {"reads": [], "vaes": [], "builds": [], "options": [], "foreign_args": []}
+by_hand = {}
+"""``cfg_scale`` and ``clip_skip`` for the hires pass alone, set in the hooks in which other extensions do so."""
 
 
 def note_calls(name, key, filename_of):
@@ -32,6 +34,8 @@ def note_calls(name, key, filename_of):
         filename = filename_of(*args, **kwargs)
         if filename in {info.filename for info in sd_models.checkpoints_list.values()}:
             seen[key].append(Path(filename).stem)
+        elif filename in sd_vae.vae_dict.values():
+            seen["vaes"].append(Path(filename).stem)
         return original(*args, **kwargs)
 
     wrapped.is_probed = True
@@ -90,6 +94,20 @@ class Probe(scripts.Script):
     def postprocess_image(self, p, pp, *args):
         self.note(p)
 
+    def after_extra_networks_activate(self, p, *args, **kwargs):
+        if p.is_hr_pass and by_hand:
+            self.stored = shared.opts.data["CLIP_stop_at_last_layers"], p.cfg_scale
+            shared.opts.data["CLIP_stop_at_last_layers"] = by_hand.get("clip_skip", self.stored[0])
+
+    def before_hr(self, p, *args):
+        if by_hand:
+            shared.opts.data["CLIP_stop_at_last_layers"] = self.stored[0]
+            p.cfg_scale = by_hand.get("cfg_scale", p.cfg_scale)
+
+    def postprocess_batch(self, p, *args, **kwargs):
+        if by_hand:
+            p.cfg_scale = self.stored[1]
+
     def note(self, p):
         seen["options"].append(copy.deepcopy(shared.opts.data))
 
@@ -116,7 +134,7 @@ def state():
     active = sd_models.model_data.sd_model
     everywhere = [*models, active] if active and active not in models else models
     return {
-        **copy.deepcopy({key: seen[key] for key in ("reads", "builds", "options")}),
+        **copy.deepcopy({key: seen[key] for key in ("reads", "vaes", "builds", "options")}),
         "loaded": [model.sd_checkpoint_info.name_for_extra for model in models],
         "active": active and active.sd_checkpoint_info.name_for_extra,
         "empty": [m.sd_checkpoint_info.name_for_extra for m in models if next(m.parameters()).is_meta],
@@ -127,6 +145,11 @@ def state():
         "limit": shared.opts.sd_checkpoints_limit,
         "data": shared.opts.data,
     }
+
+
+def set_by_hand(body: dict):
+    by_hand.clear()
+    by_hand.update(body)
 
 
 def script(title: str):
@@ -188,6 +211,7 @@ def add_api(_demo, app):
     app.add_api_route("/probe/times", times, methods=["GET"])
     app.add_api_route("/probe/state", state, methods=["GET"])
     app.add_api_route("/probe/clear", clear, methods=["POST"])
+    app.add_api_route("/probe/by_hand", set_by_hand, methods=["POST"])
     app.add_api_route("/probe/script", script, methods=["GET"])
     app.add_api_route("/probe/upscale", upscale, methods=["POST"])
 

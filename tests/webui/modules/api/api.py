@@ -10,7 +10,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from mini import events
-from modules import errors, images, infotext_utils, processing, script_callbacks, scripts, sd_models, shared
+from modules import errors, images, infotext_utils, processing, script_callbacks, scripts, sd_models, sd_vae, shared
 from PIL import PngImagePlugin
 from pydantic import create_model
 
@@ -82,6 +82,7 @@ class Api:
             ("/sdapi/v1/cmd-flags", self.get_cmd_flags, "GET"),
             ("/sdapi/v1/sd-models", self.get_sd_models, "GET"),
             ("/sdapi/v1/refresh-checkpoints", self.refresh_checkpoints, "POST"),
+            ("/sdapi/v1/refresh-vae", self.refresh_vae, "POST"),
             ("/sdapi/v1/scripts", self.get_scripts_list, "GET"),
             ("/sdapi/v1/script-info", self.get_script_info, "GET"),
             ("/mini/events", lambda: events.story, "GET"),
@@ -243,6 +244,9 @@ class Api:
     def refresh_checkpoints(self):
         with self.queue_lock:
             sd_models.list_models()
+
+    def refresh_vae(self):
+        sd_vae.refresh_vae_list()
 
     def get_scripts_list(self):
         return {
