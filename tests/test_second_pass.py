@@ -27,19 +27,27 @@ def by_hand(pair):
     pair.stock.client.post("/probe/by_hand", {})
 
 
+ON_SECOND = {"override_settings": {"sd_model_checkpoint": B}}
+
+
+@pytest.fixture(scope="module")
+def without_us(pair):
+    """A plain picture, one of the second checkpoint, and one made out of the first with it."""
+    plain, other = warm(pair.stock), warm(pair.stock, **ON_SECOND)
+    return plain, other, pair.stock.client.img2img(plain.encoded[0], **ON_SECOND)
+
+
 @pytest.fixture(autouse=True)
-def leaves_nothing_behind(pair):
+def leaves_nothing_behind(pair, without_us):
     """After every test: options and settings file as before, next pictures as those of a webui without us."""
     before, config = pair.ours.client.get("/sdapi/v1/options"), pair.ours.config
     yield
     assert differences(before, pair.ours.client.get("/sdapi/v1/options")) == {}
     assert pair.ours.config == config
-    on_second = {"override_settings": {"sd_model_checkpoint": B}}
-    plain, other = warm(pair.stock), warm(pair.stock, **on_second)
-    repainted = pair.stock.client.img2img(plain.encoded[0], **on_second)
+    plain, other, repainted = without_us
     # First img2img, which no script of ours sees: on the second checkpoint as the job left it.
-    assert pair.ours.client.img2img(plain.encoded[0], **on_second).same_as(repainted)
-    assert pair.ours.client.txt2img(**on_second).same_as(other)
+    assert pair.ours.client.img2img(plain.encoded[0], **ON_SECOND).same_as(repainted)
+    assert pair.ours.client.txt2img(**ON_SECOND).same_as(other)
     assert pair.ours.client.txt2img().same_as(plain)
 
 

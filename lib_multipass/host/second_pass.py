@@ -43,8 +43,8 @@ class Vaes:
 
 _vaes = Vaes()
 _in_hires_pass = False
-_given: set[str] = set()
-"""Files of the checkpoints that were given a VAE here and may still have it."""
+_given: dict[str, str | None] = {}
+"""By checkpoint file, the VAE file that it was given here last; None is its own."""
 _kept: tuple[tuple, dict] | None = None
 """The VAE that is kept in memory: what file it was, and its tensors."""
 _failure: MultipassError | None = None
@@ -100,9 +100,10 @@ def forget() -> None:
 
 
 def settle() -> None:
-    """Take a VAE off the active checkpoint that was given here and is not wanted any more, or put it on again."""
+    """Take a VAE off the active checkpoint that was given here and is not wanted any more."""
     model = sd_models.model_data.sd_model
-    if model is not None and model.sd_checkpoint_info.filename in _given:
+    file = None if model is None else model.sd_checkpoint_info.filename
+    if file in _given and sd_vae.loaded_vae_file == _given[file]:
         sd_vae.reload_vae_weights(model)
 
 
@@ -120,9 +121,10 @@ def vae_of_the_moment(original: Callable) -> Callable:
     def resolve_vae(checkpoint_file: str) -> Any:
         name = _wanted(checkpoint_file)
         if name is None:
+            _given.pop(checkpoint_file, None)
             return original(checkpoint_file)
-        _given.add(checkpoint_file)
-        return sd_vae.VaeResolution(vaes.file_for(name, checkpoint_file), "chosen for the second pass")
+        _given[checkpoint_file] = file = vaes.file_for(name, checkpoint_file)
+        return sd_vae.VaeResolution(file, "chosen for the second pass")
 
     return resolve_vae
 
