@@ -6,11 +6,13 @@ scale and clip skip the probe does in the other webui what extensions for them d
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from support.baked import add_vae, bake
 from support.client import RefusedError
 from support.jobs import A, B, C, adetailer, differences, hires, multipass, need_adetailer, warm, without
+from test_real_machinery import plot
 
 UPSCALERS = ("Latent", "Lanczos")
 OTHER = "other.safetensors"
@@ -209,3 +211,13 @@ def test_infotext_replays(pair):
     again = warm(pair.ours, **hires(), alwayson_scripts=multipass(pasted_values(entries)))
     assert again.same_as(got)
     assert again.infotext == got.infotext
+
+
+def test_xyz_plot(pair):
+    if not pair.real:
+        pytest.skip("the miniature has no X/Y/Z plot")
+    own = second(vae=OTHER, cfg_scale=3, clip_skip=2)
+    alone = [warm(pair.ours, **hires("Lanczos"), seed=seed, alwayson_scripts=own) for seed in (1, 2)]
+    got = warm(pair.ours, **hires("Lanczos"), **plot(pair.ours, "Seed", "1, 2"), alwayson_scripts=own)
+    for cell, expected in zip(got.pictures[-2:], alone, strict=True):
+        assert np.array_equal(cell, expected.pictures[0])

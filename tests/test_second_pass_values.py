@@ -1,17 +1,21 @@
 """What the second pass has of its own and what ADetailer takes over: decided from plain values."""
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
+import test_adetailer_args
 from lib_multipass import args, detailer
 from lib_multipass.args import PassArgs
 from lib_multipass.crossing import require_vae
-from lib_multipass.headers import Facts
+from lib_multipass.headers import Facts, read_facts
 from lib_multipass.messages import MultipassError
 from lib_multipass.plan import make_plan, pasted_values
 from lib_multipass.second_pass import Finish, SecondPass, finish, lasting_vae, resolve_vae, second_pass
 from test_adetailer_args import FACE
 from test_checkpoints import CARTOON, KNOWN
 
+adetailer_args = test_adetailer_args.args
 VAES = ["ema.pt", "ema.safetensors", "Photo VAE.safetensors", "none.safetensors", "old.vae.ckpt"]
 
 
@@ -90,6 +94,16 @@ def test_when_a_vae_can_stay_on_its_checkpoint(own, follows, expected):
 
 def test_a_vae_that_is_the_setting_can_stay_whatever_tabs_say():
     assert lasting_vae("v", "v", ["v", "w", None], follows=True)
+
+
+@pytest.mark.parametrize("prefix", ["", "first_stage_model."])
+@pytest.mark.parametrize("channels", [4, 16])
+def test_the_header_tells_the_latent_channels(tmp_path, prefix, channels):
+    names = {f"{prefix}decoder.conv_in.weight": (8, channels, 3, 3), f"{prefix}encoder.conv_in.weight": (8, 3, 3, 3)}
+    file = tmp_path / "vae.safetensors"
+    save_file({name: torch.zeros(shape) for name, shape in names.items()}, file)
+    facts = read_facts(file)
+    assert (facts.kind, facts.latent_channels) == ("VAE", channels)
 
 
 KIND = {"vae": Facts(1, kind="VAE", latent_channels=4), "flux": Facts(1, kind="VAE", latent_channels=16)}

@@ -69,7 +69,8 @@ class Detailer:
         overrides = self.p.override_settings or {}
         clip_skip = overrides.get(CLIP_SKIP, shared.opts.CLIP_stop_at_last_layers)
         finish = second_pass.finish(vars(self.p), plan.own, clip_skip, vae if _can_override(vaes.SETTING) else None)
-        if finish.clip_skip is not None and not _can_override(CLIP_SKIP):
+        concerned = any(runs_there(tab) for _, tab in detailer.enabled_tabs(self.args))
+        if concerned and finish.clip_skip is not None and not _can_override(CLIP_SKIP):
             finish = replace(finish, clip_skip=None)
             self.p.comment(
                 "ADetailer kept the first pass's clip skip: this webui cannot take an override of it back, because "
