@@ -50,13 +50,16 @@ def test_a_failure_in_the_hires_pass_takes_everything_back(host, monkeypatch, ch
     good = pixels(host, job(host, checkpoint, **OWN))
     options = copy.deepcopy(host.shared.opts.data)
     sampler = host.sd_samplers._Sampler
-    for place in ("sample_img2img", "sample_img2img"):
+    for _ in range(2):
         p = job(host, checkpoint, **OWN)
         with monkeypatch.context() as patch:
-            patch.setattr(sampler, place, fail)
+            patch.setattr(sampler, "sample_img2img", fail)
             with pytest.raises(RuntimeError, match="out of memory"):
                 host.run(p)
         assert p.cfg_scale == 7.0
+        with host.sd_models.SkipWritingToConfig():
+            host.sd_models.reload_model_weights(info=host.sd_models.checkpoint_aliases[checkpoint])
+        assert host.sd_vae.loaded_vae_file is None  # as a job finds it that no script of ours sees
         assert host.shared.opts.data == options
         assert CLIP_SKIP not in vars(type(host.shared.opts))
     assert plain(host, checkpoint) == before[checkpoint == B]

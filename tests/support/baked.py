@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from support.webuis import Server
@@ -17,6 +18,9 @@ def bake(server: Server, checkpoint: str, vae: str = "other") -> str:
         weights = load_file(made.with_name(f"{checkpoint}.safetensors"))
         own = load_file(models / "VAE" / f"{vae}.safetensors")
         save_file({**weights, **{f"first_stage_model.{key}": tensor for key, tensor in own.items()}}, made)
+        sidecar = made.with_name(f"{checkpoint}.yaml")
+        if sidecar.exists():
+            shutil.copy(sidecar, made.with_suffix(".yaml"))
         server.client.post("/sdapi/v1/refresh-checkpoints")
     return name
 

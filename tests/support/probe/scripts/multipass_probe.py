@@ -128,6 +128,10 @@ def size_of(model):
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
+def vae_of(model):
+    return model.first_stage_model.state_dict().values()
+
+
 def state():
     gc.collect()
     models = sd_models.model_data.loaded_sd_models
@@ -142,6 +146,7 @@ def state():
         "places": {m.sd_checkpoint_info.name_for_extra: next(m.parameters()).device.type for m in everywhere},
         "story": events and list(events.story),
         "device": device.current.report() if device and device.current else None,
+        "active vae": active and sum(tensor.double().abs().sum().item() for tensor in vae_of(active)),
         "limit": shared.opts.sd_checkpoints_limit,
         "data": shared.opts.data,
     }
