@@ -45,6 +45,8 @@ SINCE = {
     "modules.scripts.*.process_before_every_sampling": "1.10.0",
 }
 ADETAILER_FIELDS = ["ad_model", "ad_tab_enable", "ad_use_checkpoint", "ad_checkpoint", "ad_use_vae", "ad_vae"]
+ADETAILER_FIELDS += ["ad_prompt", "ad_negative_prompt", "ad_use_cfg_scale", "ad_cfg_scale", "ad_use_clip_skip"]
+ADETAILER_FIELDS += ["ad_clip_skip", "ad_use_sampler", "ad_sampler", "ad_scheduler"]
 
 
 def numbers(version: str) -> tuple[int, ...]:
