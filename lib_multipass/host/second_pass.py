@@ -82,8 +82,8 @@ def begin(
     if told:
         fixed = Path(shared.cmd_opts.vae_path or setting).name
         p.comment(
-            f"The SD VAE {fixed} is one for {plan.base.name_for_extra}; {', '.join(told)} cannot be used with it "
-            "and had a VAE of its own."
+            f"The SD VAE {fixed} was taken for one of {plan.base.name_for_extra}'s latent space and was not put on "
+            f"{', '.join(told)}, which has another."
         )
 
 
