@@ -39,7 +39,7 @@ class Multipass(scripts.Script):
         job.read_ahead(p)
 
     def postprocess(self, p, processed, *args):
-        job.postprocess(p)
+        job.postprocess(p, processed)
 
 
 open_log()

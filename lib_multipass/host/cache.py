@@ -17,7 +17,7 @@ from typing import Any
 from modules import devices, sd_models, shared
 
 from lib_multipass.checkpoints import Checkpoint
-from lib_multipass.host import memory
+from lib_multipass.host import follow, memory
 from lib_multipass.messages import log
 from lib_multipass.placement import DISK, RAM, VRAM, Decision
 
@@ -55,6 +55,11 @@ def keep_in_cpu(options: Any) -> bool:
     if _decision is None or memory.vram() is None or getattr(active, "lowvram", False):
         return own
     return own if _file(active) not in _decision.places else _decision.places[_file(active)] != VRAM
+
+
+def is_holding() -> bool:
+    """Whether the checkpoints of a Multipass job are kept beyond the user's own settings."""
+    return _decision is not None
 
 
 def install() -> None:
@@ -99,7 +104,9 @@ def let_go(first: Checkpoint | None) -> None:
     if _decision is None:
         return
     try:
+        _activate(first)
         _settle(users_own(shared.opts, LIMIT), {first.filename} if first else set(), first)
+        follow.leave()
     finally:
         _decision = None
     if users_own(shared.opts, KEEP_IN_CPU):
@@ -180,10 +187,9 @@ def _move(model: Any, send: Callable[[Any], None]) -> bool:
 def _settle(most: int, needed: Collection[str], first: Checkpoint | None) -> None:
     """Bring the loaded models down to ``most``, the least recently used first and the needed ones last."""
     models = _loaded()
-    if 0 < most < len(models) and _find(first) is not None:
+    if 0 < most < len(models):
         # The active model cannot be emptied: the webui still moves it to the CPU before it activates another.
-        with sd_models.SkipWritingToConfig():
-            sd_models.reload_model_weights(info=first)
+        _activate(first)
     # What is not loaded yet goes into the last model of the webui's list: let that be one that nobody needs.
     models.sort(key=lambda model: _file(model) not in needed)
     beyond = _parked()[::-1][: max(0, len(models) - most)] if most > 0 else []
@@ -215,6 +221,13 @@ def _parked() -> list[Any]:
 
 def _find(checkpoint: Checkpoint | None) -> Any:
     return next((model for model in _loaded() if checkpoint and _file(model) == checkpoint.filename), None)
+
+
+def _activate(first: Checkpoint | None) -> None:
+    """Make this checkpoint the active one, which the webui would do next, if it is loaded."""
+    if _find(first) is not None:
+        with sd_models.SkipWritingToConfig():
+            sd_models.reload_model_weights(info=first)
 
 
 def _file(model: Any) -> str:

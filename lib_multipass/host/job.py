@@ -17,7 +17,19 @@ from modules import processing, sd_models, shared
 from lib_multipass import args as fields
 from lib_multipass.args import PassArgs
 from lib_multipass.crossing import PIXEL_UPSCALER, latents_fit, require_checkpoint
-from lib_multipass.host import adetailer, ahead, cache, checkpoints, files, gauge, page, patches, second_pass, vaes
+from lib_multipass.host import (
+    adetailer,
+    ahead,
+    cache,
+    checkpoints,
+    files,
+    first_pass,
+    gauge,
+    page,
+    patches,
+    second_pass,
+    vaes,
+)
 from lib_multipass.host.outlook import Outlook
 from lib_multipass.messages import MultipassError, log
 from lib_multipass.plan import Plan, make_plan, missing_hires_values
@@ -36,6 +48,8 @@ class Job:
         self.journal = Journal(self.plan.base.filename)
         self.gauge = gauge.Gauge(outlook)
         self.running = True
+        self.shown: first_pass.Shown | None = None
+        """The first passes, if they are to be shown."""
 
     def runs_around(self, p: Any) -> bool:
         """Whether ``p`` is a copy that was made inside this job, not a job of its own."""
@@ -95,12 +109,14 @@ def read_ahead(p: Any) -> None:
         ahead.begin(job.in_use)
 
 
-def postprocess(p: Any) -> None:
+def postprocess(p: Any, processed: Any) -> None:
     """Write the job's line; ADetailer's early calls come with a copy of ``p`` and are not the end."""
     job = getattr(p, "_multipass", None)
     if job is None or not job.running or job.owner() is not p:
         return
     job.running = False
+    if job.shown is not None:
+        job.shown.add_to(processed)
     ahead.end()
     second_pass.end()
     patches.record(None)
@@ -132,6 +148,7 @@ def _declare(p: Any, args: PassArgs) -> None:
     p.extra_generation_params = {**p.extra_generation_params, **plan.infotext}
 
     job = Job(p, Outlook(p, plan, detailer.checkpoints(base) if detailer else [], args.keep))
+    job.shown = first_pass.Shown() if args.show_first_pass else None
     p._multipass = job
     _end_with(p, job)
     patches.record(job.journal)

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from modules import hashes, patches, processing, script_callbacks, sd_models, sd_vae, shared
+from modules.textual_inversion import textual_inversion
 
-from lib_multipass.host import ahead, cache, files, gauge, second_pass
+from lib_multipass.host import ahead, cache, files, first_pass, follow, gauge, second_pass
 from lib_multipass.report import Journal, Swap
 
 KEY = "lib_multipass"
@@ -58,13 +59,22 @@ def _is_disabled(extension: str) -> bool:
 
 
 def _governed_reload(original: Callable) -> Callable:
-    """Makes room before a swap, and times the swaps of a job."""
+    """Makes room before a swap, times the swaps of a job, and lets follow what the webui leaves behind.
+
+    The swap between a job's passes is put off.
+    """
 
     def reload_model_weights(sd_model: Any = None, info: Any = None, **more: Any) -> Any:
+        if first_pass.puts_off(info):
+            return sd_models.model_data.sd_model
         before, loads, started = _active_file(), _disk_loads, time.perf_counter()
+        tiling = follow.is_tiling()
         try:
             with _hash_kept(), cache.swapping(info):
                 result = original(sd_model, info, **more)
+                if cache.is_holding() and _active_file() != before and follow.catch_up(tiling):
+                    result = original(None, result.sd_checkpoint_info)
+                    follow.catch_up(tiling)
                 second_pass.settle()
         except Exception as error:
             gauge.failed(error)
@@ -127,14 +137,21 @@ def _vae_remembered(original: Callable) -> Callable:
     return set_sd_model
 
 
+def _hires_pass(original: Callable) -> Callable:
+    """First the swap that was put off, then what holds for the second pass alone."""
+    return first_pass.swapping(second_pass.hires_pass_of_its_own(original))
+
+
 _WRAPPED = (
     (sd_models, "reload_model_weights", _governed_reload),
     (sd_models, "get_checkpoint_state_dict", _counted_read),
     (sd_models.SdModelData, "set_sd_model", _vae_remembered),
+    (textual_inversion.EmbeddingDatabase, "load_textual_inversion_embeddings", follow.noted),
+    (processing.StableDiffusionProcessingTxt2Img, "sample", first_pass.watched),
+    (processing.StableDiffusionProcessingTxt2Img, "sample_hr_pass", _hires_pass),
     (hashes, "calculate_sha256", ahead.hash_taken_over),
     (sd_vae, "resolve_vae", second_pass.vae_of_the_moment),
     (sd_vae, "load_vae", second_pass.taken_off_when_it_fails),
     (sd_vae, "load_vae_dict", second_pass.kept_in_memory),
-    (processing.StableDiffusionProcessingTxt2Img, "sample_hr_pass", second_pass.hires_pass_of_its_own),
     (processing.StableDiffusionProcessingTxt2Img, "calculate_hr_conds", second_pass.conditioned_on_its_own),
 )

@@ -83,9 +83,10 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
         self.sampler = sd_samplers.create_sampler(self.sampler_name, self.sd_model)
         samples = decoded = None
         if self.firstpass_image is not None and self.enable_hr and not mini.old_host:
-            decoded = [self.firstpass_image]
             if self.latent_scale_mode is not None:
-                samples = sd_samplers._images_to_latents(self.sd_model, decoded)
+                samples = sd_samplers._images_to_latents(self.sd_model, [self.firstpass_image])
+            else:
+                decoded = sd_samplers._tensor(self.firstpass_image)[None] + 1e-4  # the way back rounds down
         else:
             x = self.rng.next()
             self._before_sampling(x, x, conditioning, unconditional_conditioning)
@@ -93,9 +94,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
             if not self.enable_hr:
                 return samples
             if self.latent_scale_mode is None:
-                decoded = [
-                    processing._to_picture(one) for one in processing.decode_latent_batch(self.sd_model, samples)
-                ]
+                decoded = torch.stack(processing.decode_latent_batch(self.sd_model, samples))
         with sd_models.SkipWritingToConfig():
             sd_models.reload_model_weights(info=self.hr_checkpoint_info)
         return self.sample_hr_pass(samples, decoded, seeds, subseeds, subseed_strength, prompts)
@@ -104,13 +103,13 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
         if self.scripts is not None and not mini.old_host:
             self.scripts.process_before_every_sampling(p=self, x=x, noise=noise, c=c, uc=uc)
 
-    def _save_intermediate(self, pictures):
+    def _save_intermediate(self, picture_of):
         if not self.save_samples() or not shared.opts.save_images_before_highres_fix:
             return
-        for i, picture in enumerate(pictures):
+        for i in range(len(self.prompts)):
             info = processing.create_infotext(self, self.prompts, self.seeds, self.subseeds, index=i)
             images.save_image(
-                picture,
+                picture_of(i),
                 self.outpath_samples,
                 "",
                 self.seeds[i],
@@ -129,12 +128,13 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
         size = self.hr_upscale_to_x, self.hr_upscale_to_y
         self.sampler = sd_samplers.create_sampler(self.hr_sampler_name or self.sampler_name, self.sd_model)
         if self.latent_scale_mode is not None:
-            self._save_intermediate(map(processing._to_picture, self.sd_model.decode_first_stage(samples)))
+            self._save_intermediate(lambda i: sd_samplers.sample_to_image(samples, i, approximation=0))
             latent_size = size[1] // opt_f, size[0] // opt_f
             samples = torch.nn.functional.interpolate(samples, size=latent_size, **self.latent_scale_mode)
         else:
-            self._save_intermediate(decoded_samples)
-            larger = [images.resize_image(0, picture, *size, self.hr_upscaler) for picture in decoded_samples]
+            decoded = [processing._to_picture(one) for one in decoded_samples]
+            self._save_intermediate(decoded.__getitem__)
+            larger = [images.resize_image(0, picture, *size, self.hr_upscaler) for picture in decoded]
             samples = sd_samplers._images_to_latents(self.sd_model, larger)
         shared.state.nextjob()
         self.rng = rng.ImageRNG(samples.shape[1:], self.seeds)

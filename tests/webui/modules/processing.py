@@ -22,6 +22,7 @@ from modules import (
     paths,
     rng,
     scripts,
+    sd_hijack,
     sd_models,
     sd_vae,
     shared,
@@ -125,6 +126,7 @@ def create_infotext(
         "VAE": p.sd_vae_name,
         "Denoising strength": p.extra_generation_params.get("Denoising strength"),
         "Clip skip": None if clip_skip <= 1 else clip_skip,
+        "Tiling": "True" if p.tiling else None,
         **p.extra_generation_params,
         "Version": "1.6.0-miniature" if mini.old_host else "v1.10.1-miniature",
     }
@@ -179,6 +181,7 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     p.sampler_name = p.sampler_name or "Euler"
     p.sd_model_name, p.sd_model_hash = (shared.sd_model.sd_checkpoint_info.name_for_extra, p.sd_model.sd_model_hash)
     p.sd_vae_name = sd_vae.get_loaded_vae_name()
+    sd_hijack.model_hijack.apply_circular(bool(p.tiling))
     p.setup_prompts()
     p.all_seeds = [seed + i for i in range(len(p.all_prompts))]
     p.all_subseeds = [subseed + i for i in range(len(p.all_prompts))]

@@ -8,7 +8,7 @@ import safetensors.torch
 from mini import device as pretended
 from mini import events, painter
 from mini.checkpoint_info import CheckpointInfo
-from modules import devices, errors, hashes, lowvram, paths, script_callbacks, sd_vae, shared
+from modules import devices, errors, hashes, lowvram, paths, script_callbacks, sd_hijack, sd_vae, shared
 from modules.timer import Timer
 
 model_path = str(Path(paths.models_path) / "Stable-diffusion")
@@ -193,8 +193,10 @@ def load_model(checkpoint_info=None, already_loaded_state_dict=None):
     made.used_config = _find_config(info)
     load_model_weights(made, info, weights, timer)
     send_model_to_device(made)
+    sd_hijack.model_hijack.hijack(made)
     model_data.set_sd_model(made)
     model_data.was_loaded_at_least_once = True
+    sd_hijack.model_hijack.embedding_db.load_textual_inversion_embeddings(force_reload=True)
     script_callbacks.model_loaded_callback(made)
     print(f"Model loaded in {timer.summary()}.")  # what starting scripts wait for
     return made
@@ -273,6 +275,7 @@ def reload_model_weights(sd_model=None, info=None, forced_reload=False):
         return shell
     if shell:
         send_model_to_cpu(shell)
+        sd_hijack.model_hijack.undo_hijack(shell)
     weights = get_checkpoint_state_dict(wanted, timer)
     if shell and shell.used_config == _find_config(wanted):
         _overwrite(shell, wanted, weights, before, timer)
@@ -291,6 +294,7 @@ def _overwrite(shell, wanted, weights, before, timer):
         load_model_weights(shell, before, None, timer)
         raise
     finally:
+        sd_hijack.model_hijack.hijack(shell)
         send_model_to_device(shell)
         script_callbacks.model_loaded_callback(shell)
 

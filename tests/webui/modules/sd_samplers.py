@@ -49,6 +49,12 @@ def create_sampler(name, model):
     return _Sampler(find_sampler_config(name).name, model)
 
 
+def sample_to_image(samples, index=0, approximation=None):
+    from modules import processing
+
+    return processing._to_picture(shared.sd_model.decode_first_stage(samples[index : index + 1])[0])
+
+
 def _images_to_latents(model, pictures):
     """Pictures are PIL images; the pixels reach the VAE as -1..1."""
     return model.encode_first_stage(torch.stack([_tensor(picture) for picture in pictures]))

@@ -129,6 +129,7 @@ class AfterDetailerScript(scripts.Script):
             width=p.width,
             height=p.height,
             steps=tab.ad_steps if tab.ad_use_steps else p.steps,
+            tiling=p.tiling,
             do_not_save_samples=True,
             extra_generation_params={key: value for key, value in known.items() if not callable(value)},
             do_not_save_grid=True,

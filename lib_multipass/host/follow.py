@@ -1,0 +1,170 @@
+"""What belongs to the active model beside its weights, and stays behind when a kept model becomes active again.
+
+Loading a checkpoint sets all of it; "Using already loaded model" (``reuse_model_from_already_loaded``, 1.6.0 to
+1.10.1) does not, nor does loading into another model's place in part. With one model in memory at a time that path is
+never taken, so while Multipass keeps models it sees to it; a webui that keeps several by its own settings stays as it
+is.
+
+The callbacks that extensions register with ``on_model_loaded`` are not called. They say that weights were loaded, and
+extensions wrap parts of the model in them: once more for the same model would wrap it twice. The only one in the
+webui, Lora's, writes names into the model's own modules, where they stay (``extensions-builtin``, 1.6.0 to 1.10.1).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from modules import devices, sd_hijack, sd_models, sd_unet
+
+from lib_multipass.messages import log
+
+hijack = sd_hijack.model_hijack
+
+
+@dataclass(frozen=True)
+class _Embeddings:
+    """The textual inversions that the webui found to fit one kind of text encoder."""
+
+    by_token: dict
+    fitting: dict
+    others: dict
+    width: int
+    folders: dict[str, float | None]
+    """The folders' times of change when they were read."""
+
+
+_known: dict[tuple[str, int], _Embeddings] = {}
+"""By kind of text encoder and width. Kept as they were read: LoRAs add embeddings of their own for one pass."""
+
+_read_for: tuple[str, int] | None = None
+"""For which text encoder the webui's embeddings are sorted now."""
+
+
+def is_tiling() -> bool:
+    """Whether the job paints pictures that can be tiled; the webui sets it once, on the model that begins."""
+    return hijack.circular_enabled
+
+
+def catch_up(tiling: bool) -> bool:
+    """Let everything follow to the model that has just become active.
+
+    Args:
+        tiling: :func:`is_tiling` before the swap; loading into another model's place forgets it.
+
+    Returns:
+        whether the model has to be read anew, because the setting "FP8 weight" has changed since it was loaded.
+    """
+    model = sd_models.model_data.sd_model
+    if model is None:
+        return False
+    _tile(model, tiling)
+    hijack.clip = model.cond_stage_model
+    _sort_embeddings(model)
+    _schedule(model)
+    # TensorRT and the like take the place of one checkpoint's diffusion model; returns at once where there is none.
+    sd_unet.apply_unet()
+    return _is_outdated(model)
+
+
+def leave() -> None:
+    """Leave parked models as they would be after loading, for a webui that goes on without us."""
+    active = sd_models.model_data.sd_model
+    for model in sd_models.model_data.loaded_sd_models:
+        if model is not active:
+            _pad(model, False)
+            _schedule(model)
+    for key in [key for key in _known if key != _read_for]:
+        del _known[key]
+
+
+def _tile(model: Any, tiling: bool) -> None:
+    _pad(model, tiling)
+    # From here on the webui's own ``apply_circular`` finds the active model's layers.
+    hijack.layers = list(model.modules())
+    hijack.circular_enabled = tiling
+
+
+def _pad(model: Any, tiling: bool) -> None:
+    mode = "circular" if tiling else "zeros"
+    for layer in model.modules():
+        if type(layer) is torch.nn.Conv2d:  # as the webui chooses them
+            layer.padding_mode = mode
+
+
+def noted(original: Callable) -> Callable:
+    """Notes which embeddings fit, each time the webui has read their files."""
+
+    def load_textual_inversion_embeddings(self: Any, force_reload: bool = False) -> None:
+        global _read_for  # one job at a time: the webui runs them under its queue lock
+        reads = force_reload or any(folder.has_changed() for folder in self.embedding_dirs.values())
+        original(self, force_reload)
+        if reads and self is hijack.embedding_db:
+            _read_for = (type(sd_models.model_data.sd_model.cond_stage_model).__name__, self.expected_shape)
+            if _read_for in _known:
+                _known.clear()  # read again: the files may have changed
+            _known[_read_for] = _snapshot(self)
+
+    return load_textual_inversion_embeddings
+
+
+def _snapshot(db: Any) -> _Embeddings:
+    by_token = {token: list(found) for token, found in db.ids_lookup.items()}
+    folders = {path: folder.mtime for path, folder in db.embedding_dirs.items()}
+    return _Embeddings(by_token, dict(db.word_embeddings), dict(db.skipped_embeddings), db.expected_shape, folders)
+
+
+def _sort_embeddings(model: Any) -> None:
+    """Activate the embeddings that fit the model; the files are read once per kind of text encoder."""
+    global _read_for  # see noted()
+    db = hijack.embedding_db
+    try:
+        wanted = (type(model.cond_stage_model).__name__, db.get_expected_shape())
+        if wanted == _read_for:
+            return
+        known = _known.get(wanted)
+        if known is None or known.folders != {path: _changed_at(path) for path in db.embedding_dirs}:
+            db.load_textual_inversion_embeddings(force_reload=True)
+            return
+        for current, wished in (
+            (db.ids_lookup, {token: list(found) for token, found in known.by_token.items()}),
+            (db.word_embeddings, known.fitting),
+            (db.skipped_embeddings, known.others),
+        ):
+            current.clear()
+            current.update(wished)
+        db.expected_shape = known.width
+        _read_for = wanted
+    except Exception:
+        # The swap itself is done; a picture without its embeddings is better than none.
+        log.exception("the embeddings could not be sorted for %s", model.sd_checkpoint_info.name_for_extra)
+
+
+def _changed_at(folder: str) -> float | None:
+    return os.path.getmtime(folder) if os.path.isdir(folder) else None  # noqa: PTH112, PTH204
+
+
+def _schedule(model: Any) -> None:
+    """Apply the settings of the noise schedule, which the webui (1.8.0 and later) does on loading, and per picture only
+    to the model of the first pass: those of a job long past would stay on the other.
+    """
+    apply = getattr(sd_models, "apply_alpha_schedule_override", None)
+    if apply is not None:
+        apply(model)
+
+
+def _is_outdated(model: Any) -> bool:
+    """Set the webui's note whether the active model is in fp8 (1.8.0 and later), which it keeps of the last one loaded.
+
+    Where the note and the setting disagree it reads the model from disk again at the next occasion. With "Enable for
+    SDXL" and models of both kinds that would be at every swap.
+    """
+    check = getattr(sd_models, "check_fp8", None)
+    if check is None:
+        return False
+    fp8 = getattr(torch, "float8_e4m3fn", None)
+    devices.fp8 = any(weight.dtype == fp8 for weight in model.model.parameters())
+    return devices.fp8 != bool(check(model))
