@@ -13,7 +13,7 @@ webui, Lora's, writes names into the model's own modules, where they stay (``ext
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,22 +75,22 @@ def leave() -> None:
     active = sd_models.model_data.sd_model
     for model in sd_models.model_data.loaded_sd_models:
         if model is not active:
-            _pad(model, False)
+            _pad(model.modules(), False)
             _schedule(model)
     for key in [key for key in _known if key != _read_for]:
         del _known[key]
 
 
 def _tile(model: Any, tiling: bool) -> None:
-    _pad(model, tiling)
     # From here on the webui's own ``apply_circular`` finds the active model's layers.
     hijack.layers = list(model.modules())
     hijack.circular_enabled = tiling
+    _pad(hijack.layers, tiling)
 
 
-def _pad(model: Any, tiling: bool) -> None:
+def _pad(layers: Iterable[torch.nn.Module], tiling: bool) -> None:
     mode = "circular" if tiling else "zeros"
-    for layer in model.modules():
+    for layer in layers:
         if type(layer) is torch.nn.Conv2d:  # as the webui chooses them
             layer.padding_mode = mode
 
@@ -163,8 +163,9 @@ def _is_outdated(model: Any) -> bool:
     SDXL" and models of both kinds that would be at every swap.
     """
     check = getattr(sd_models, "check_fp8", None)
-    if check is None:
+    if check is None or not hasattr(devices, "fp8"):
         return False
-    fp8 = getattr(torch, "float8_e4m3fn", None)
-    devices.fp8 = any(weight.dtype == fp8 for weight in model.model.parameters())
+    # The webui converts all linear layers or none.
+    linear = next((layer for layer in model.model.modules() if isinstance(layer, torch.nn.Linear)), None)
+    devices.fp8 = linear is not None and linear.weight.dtype == getattr(torch, "float8_e4m3fn", None)
     return devices.fp8 != bool(check(model))
