@@ -10,6 +10,7 @@ from PIL import Image
 
 from support.client import Rendered
 from support.jobs import A, B, adetailer, hires, multipass, need_adetailer, warm
+from support.settings import settings
 from support.webuis import Server
 
 UPSCALERS = ("Latent", "Lanczos")
@@ -106,16 +107,16 @@ def test_a_job_that_ends_in_its_second_pass_is_as_by_hand(pair):
 
 
 @pytest.mark.parametrize("upscaler", UPSCALERS)
-def test_copies_before_the_hires_pass_are_the_first_checkpoints(start, tmp_path, upscaler):
+def test_copies_before_the_hires_pass_are_the_first_checkpoints(pair, tmp_path, upscaler):
     # Up to 1.9 pictures are saved below the webui's own folder unless they are told where.
-    config = {"samples_save": True, "save_images_before_highres_fix": True}
-    config["outdir_txt2img_samples"] = str(tmp_path / "saved")
+    saving = {"samples_save": True, "save_images_before_highres_fix": True}
+    saving["outdir_txt2img_samples"] = str(tmp_path / "saved")
     job = {**hires(upscaler), "save_images": True, "batch_size": 2}
-    with start(multipass=False, config={**config, "sd_checkpoints_limit": 4}) as server:
-        expected = warm(server, batch_size=2).pictures[-2:]
-        by_hand = copies(server, tmp_path, **job, hr_checkpoint_name=B)
-    with start(config=config) as server:
-        got = copies(server, tmp_path, **job, alwayson_scripts=multipass(True, B))
+    expected = warm(pair.stock, batch_size=2).pictures[-2:]
+    with settings(pair.stock, **saving):
+        by_hand = copies(pair.stock, tmp_path, **job, hr_checkpoint_name=B)
+    with settings(pair.ours, **saving):
+        got = copies(pair.ours, tmp_path, **job, alwayson_scripts=multipass(True, B))
     assert len(got) == len(by_hand) == 2
     assert [nearly(picture, plain) for picture, plain in zip(got, expected, strict=True)] == [True] * 2
     same = [nearly(picture, plain) for picture, plain in zip(by_hand, expected, strict=True)]

@@ -10,6 +10,7 @@ from PIL import Image
 
 from support.client import Client, Rendered
 from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, warm, without
+from support.settings import settings
 
 SHOWN = {"enabled": True, "checkpoint": B, "show_first_pass": True}
 COUNTS = ({"n_iter": 1}, {"n_iter": 3}, {"batch_size": 2})
@@ -104,14 +105,15 @@ def test_without_a_swap(pair):
     assert np.array_equal(got.pictures[1], plain.pictures[0])
 
 
-def test_it_is_saved_as_the_webui_saves(start, tmp_path):
-    with start(config={"samples_save": True, "outdir_txt2img_samples": str(tmp_path / "saved")}) as server:
-        job = {**hires(), "n_iter": 2, "alwayson_scripts": multipass(SHOWN)}
-        server.client.txt2img(**job)
-        assert not [*tmp_path.rglob("*-first-pass.png")]
-        got = server.client.txt2img(**job, save_images=True)
-        files = sorted(tmp_path.rglob("*-first-pass.png"))
-        assert len(files) == 2
-        for file, picture, text in zip(files, got.pictures[-2:], got.infotexts[-2:], strict=True):
-            assert np.array_equal(np.asarray(Image.open(file).convert("RGB")), picture)
-            assert Image.open(file).info["parameters"] == text
+def test_it_is_saved_as_the_webui_saves(pair, tmp_path):
+    job = {**hires(), "n_iter": 2, "alwayson_scripts": multipass(SHOWN)}
+    with settings(pair.ours, samples_save=True, outdir_txt2img_samples=str(tmp_path / "saved")):
+        pair.ours.client.txt2img(**job)
+        assert not [*tmp_path.rglob("*.png")]
+        got = pair.ours.client.txt2img(**job, save_images=True)
+    files = sorted(tmp_path.rglob("*-first-pass.png"))
+    assert len(files) == 2
+    assert len([*tmp_path.rglob("*.png")]) == 4
+    for file, picture, text in zip(files, got.pictures[-2:], got.infotexts[-2:], strict=True):
+        assert np.array_equal(np.asarray(Image.open(file).convert("RGB")), picture)
+        assert Image.open(file).info["parameters"] == text

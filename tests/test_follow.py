@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 
 from support.client import RefusedError
-from support.jobs import A, B, adetailer, hires, multipass, need_adetailer, warm
+from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, warm
+from support.settings import settings
 from support.webuis import Server
 
 XL = "epsilon"
@@ -38,24 +37,29 @@ def test_tiling_follows_to_both_checkpoints(pair):
     assert beside(pair.ours)["tiling"] == []
 
 
-def test_the_webui_by_hand_leaves_the_second_checkpoint_out_of_tiling(start):
+def test_the_webui_by_hand_leaves_a_checkpoint_out_of_tiling(pair):
     """What the above is compared with."""
-    with start(multipass=False, config={"sd_checkpoints_limit": 4}) as server:
-        warm(server, **hires(), tiling=True, hr_checkpoint_name=B)
-        assert B not in beside(server)["tiling"]
+    warm(pair.stock, **hires(), hr_checkpoint_name=B)
+    warm(pair.stock, **hires(), tiling=True, hr_checkpoint_name=B)
+    assert len(beside(pair.stock)["tiling"]) < 2
+    pair.stock.client.txt2img()  # turns it off again
 
 
-def test_a_tiled_job_gives_one_picture_however_its_checkpoints_came(start):
-    """Loaded anew, into another's place, or activated again."""
+def test_a_tiled_job_gives_one_picture_however_its_checkpoints_came(pair):
+    """Loaded, or activated again."""
     job = {**hires(), "tiling": True, "alwayson_scripts": multipass(True, B)}
-    with start() as server:
-        first = server.client.txt2img(**job)
-        again = server.client.txt2img(**job)
-        assert np.abs(first.pictures[0].astype(int) - again.pictures[0]).max() <= 1
-        assert beside(server)["tiling"] == [A, B]
-        if server.webui.real:
-            plain = server.client.txt2img(**hires(), alwayson_scripts=multipass(True, B))
-            assert seams(again.pictures[0]) < seams(plain.pictures[0])
+    pair.ours.client.txt2img(**hires(), alwayson_scripts=multipass(True, C))
+    pair.ours.client.probe()
+    first = pair.ours.client.txt2img(**job)
+    assert pair.ours.client.probe()["reads"] == [B]
+    again = pair.ours.client.txt2img(**job)
+    assert pair.ours.client.probe()["reads"] == []
+    assert np.abs(first.pictures[0].astype(int) - again.pictures[0]).max() <= 1
+    assert beside(pair.ours)["tiling"] == [A, B]
+    plain = pair.ours.client.txt2img(**hires(), alwayson_scripts=multipass(True, B))
+    if pair.real:  # the miniature paints no edges
+        assert not again.same_as(plain)
+        assert seams(again.pictures[0]) < seams(plain.pictures[0])
 
 
 def test_a_plain_job_after_a_tiled_one(pair):
@@ -66,15 +70,15 @@ def test_a_plain_job_after_a_tiled_one(pair):
     assert beside(pair.ours)["tiling"] == []
 
 
-def test_parked_models_are_left_clean_for_a_users_higher_limit(start):
-    with start(config={"sd_checkpoints_limit": 3}) as server:
-        expected = warm(server, override_settings={"sd_model_checkpoint": B})
-        server.client.txt2img()
-        warm(server, **hires(), tiling=True, alwayson_scripts=multipass(True, B))
-        server.client.txt2img()
-        state = beside(server)
+def test_parked_models_are_left_clean_for_a_users_higher_limit(pair):
+    with settings(pair.ours, sd_checkpoints_limit=3):
+        expected = warm(pair.ours, override_settings={"sd_model_checkpoint": B})
+        pair.ours.client.txt2img()
+        warm(pair.ours, **hires(), tiling=True, alwayson_scripts=multipass(True, B))
+        pair.ours.client.txt2img()
+        state = beside(pair.ours)
         assert (state["tiling"], state["layers of"]) == ([], [A])
-        assert server.client.txt2img(override_settings={"sd_model_checkpoint": B}).same_as(expected)
+        assert pair.ours.client.txt2img(override_settings={"sd_model_checkpoint": B}).same_as(expected)
 
 
 def test_a_user_of_a_higher_limit_who_never_ticks_stays_with_the_webuis_ways(start):
@@ -121,109 +125,101 @@ def test_embeddings_follow_between_architectures(pair):
     assert "mood-sd1" in got.infotext.split("TI hashes")[-1]
 
 
-def test_the_second_picture_has_the_first_checkpoints_embeddings(start):
+def test_the_next_picture_has_the_first_checkpoints_embeddings(pair):
     """With the webui by hand it has not: the embeddings stay those of the checkpoint that was loaded last."""
-    job = {**hires("Lanczos"), "prompt": "mood-sd1, a cat", "n_iter": 1}
-    shown = {"enabled": True, "checkpoint": XL, "show_first_pass": True}
-    with start(multipass=False, config={"sd_checkpoints_limit": 4}) as server:
-        need_xl(server)
-        need_embeddings(server)
-        expected = server.client.txt2img(prompt=job["prompt"])
-        without_it = server.client.txt2img(prompt="a dog")
-        warm(server, **job, hr_checkpoint_name=XL)
-        by_hand = server.client.txt2img(prompt=job["prompt"])
-        assert not by_hand.same_as(expected)
-    with start() as server:
-        got = warm(server, **job, alwayson_scripts=multipass(shown))
-        assert np.array_equal(got.pictures[-1], expected.pictures[0])
-        assert server.client.txt2img(prompt=job["prompt"]).same_as(expected)
-    assert not expected.same_as(without_it)
-
-
-def test_embeddings_that_were_added_meanwhile_are_found(start):
-    with start() as server:
-        need_xl(server)
-        need_embeddings(server)
-        warm(server, **hires("Lanczos"), alwayson_scripts=multipass(True, XL))
-        folder = server.data / "embeddings"
-        (folder / "fresh.safetensors").write_bytes((folder / "mood-sd1.safetensors").read_bytes())
-        os.utime(folder, (os.stat(folder).st_atime, os.stat(folder).st_mtime + 5))  # noqa: PTH116
-        server.client.txt2img(**hires("Lanczos"), alwayson_scripts=multipass(True, XL))
-        assert "fresh" in beside(server)["others"]
-        server.client.txt2img()
-        assert "fresh" in beside(server)["embeddings"]
-
-
-@pytest.fixture
-def schedule(pair):
-    """Zero Terminal SNR for one job; 1.8.0 and later."""
-    if "sd_noise_schedule" not in pair.ours.client.get("/sdapi/v1/options"):
-        pytest.skip('the setting "Noise schedule" came with 1.8.0')
-    return {"sd_noise_schedule": "Zero Terminal SNR"}
-
-
-def test_the_noise_schedule_of_a_job_does_not_stay(start, pair, schedule):
-    """What by hand is so at the default limit, where the second checkpoint is loaded anew each time."""
-    with start(multipass=False) as server:
-        job = {**hires(), "n_iter": 2}
-        warm(server, **job, hr_checkpoint_name=B)
-        special = warm(server, **job, hr_checkpoint_name=B, override_settings=schedule)
-        usual = warm(server, **job, hr_checkpoint_name=B)
-    assert not special.same_as(usual)
-    with start() as server:
-        server.client.txt2img(**job, alwayson_scripts=multipass(True, B), override_settings=schedule)
-        got = warm(server, **job, alwayson_scripts=multipass(True, B))
-        assert got.same_as(usual)
-        again = server.client.txt2img(**job, alwayson_scripts=multipass(True, B), override_settings=schedule)
-        assert again.same_as(special)
-
-
-def test_the_noise_schedule_stays_on_a_kept_model_by_hand(start, pair, schedule):
-    with start(multipass=False, config={"sd_checkpoints_limit": 4}) as server:
-        usual = warm(server, **hires(), hr_checkpoint_name=B)
-    with start(multipass=False, config={"sd_checkpoints_limit": 4}) as server:
-        server.client.txt2img(**hires(), hr_checkpoint_name=B, override_settings=schedule)
-        assert not warm(server, **hires(), hr_checkpoint_name=B).same_as(usual)
-
-
-@pytest.fixture
-def fp8(pair):
-    if "fp8_storage" not in pair.ours.client.get("/sdapi/v1/options"):
-        pytest.skip('the setting "FP8 weight" came with 1.8.0')
     need_xl(pair.ours)
+    need_embeddings(pair.ours)
+    job, plain = {**hires("Lanczos"), "prompt": "a hill"}, {"prompt": "mood-sd1, a cat"}
+    expected = pair.stock.client.txt2img(**plain)
+    pair.stock.client.txt2img(override_settings={"sd_model_checkpoint": C})
+    pair.stock.client.txt2img(**job, hr_checkpoint_name=XL)
+    by_hand = pair.stock.client.txt2img(**plain)
+    warm(pair.ours, **job, alwayson_scripts=multipass(True, XL))
+    got = pair.ours.client.txt2img(**plain)
+    assert got.same_as(expected)
+    assert not by_hand.same_as(expected)
 
 
-def test_fp8_for_sdxl_reads_nothing_again(start, fp8):
+def test_embeddings_that_were_added_meanwhile_are_found(pair):
+    need_xl(pair.ours)
+    need_embeddings(pair.ours)
+    warm(pair.ours, **hires("Lanczos"), alwayson_scripts=multipass(True, XL))
+    folder = pair.ours.data / "embeddings"
+    fresh = folder / "fresh.safetensors"
+    fresh.write_bytes((folder / "mood-sd1.safetensors").read_bytes())
+    try:
+        pair.ours.client.txt2img(**hires("Lanczos"), alwayson_scripts=multipass(True, XL))
+        assert "fresh" in beside(pair.ours)["others"]
+        pair.ours.client.txt2img()
+        assert "fresh" in beside(pair.ours)["embeddings"]
+    finally:
+        fresh.unlink()
+
+
+def need_setting(server: Server, name: str) -> None:
+    if name not in server.client.get("/sdapi/v1/options"):
+        pytest.skip(f"the setting {name} came with 1.8.0")
+
+
+def test_the_noise_schedule_of_one_job_reaches_both_checkpoints_and_does_not_stay(pair):
+    need_setting(pair.ours, "sd_noise_schedule")
+    special = {"override_settings": {"sd_noise_schedule": "Zero Terminal SNR"}}
+    seen = {}
+    for server, how in ((pair.stock, {"hr_checkpoint_name": B}), (pair.ours, {"alwayson_scripts": multipass(True, B)})):
+        usual = warm(server, **hires(), **how)
+        before = beside(server)["last alphas"]
+        server.client.txt2img(**hires(), **special, **how)
+        during = beside(server)["last alphas"]
+        after = server.client.txt2img(**hires(), **how)
+        seen[server] = [name for name in (A, B) if during[name] < before[name] / 100]
+        assert after.same_as(usual)
+        assert beside(server)["last alphas"] == before
+    assert list(seen.values()) == [[A], [A, B]]
+
+
+FP8 = "this machine cannot render in fp8"
+
+
+def test_fp8_for_sdxl_reads_nothing_again(pair):
+    need_setting(pair.ours, "fp8_storage")
+    need_xl(pair.ours)
     job = {**hires("Lanczos"), "n_iter": 2}
-    config = {"fp8_storage": "Enable for SDXL"}
-    with start(multipass=False, config={**config, "sd_checkpoints_limit": 4}) as server:
-        try:
-            warm(server, **job, hr_checkpoint_name=XL)
-        except RefusedError as error:
-            pytest.skip(f"this machine cannot render in fp8: {error}")
-        by_hand = server.client.probe()["reads"]
-    with start(config=config) as server:
-        warm(server, **job, alwayson_scripts=multipass(True, XL))
-        assert server.client.probe()["reads"] == []
-        assert beside(server)["fp8"] is True
-        server.client.txt2img()
-        assert server.client.probe()["reads"] == []
-        assert beside(server)["fp8"] is False
+    reads = {}
+    for server, how in (
+        (pair.stock, {"hr_checkpoint_name": XL}),
+        (pair.ours, {"alwayson_scripts": multipass(True, XL)}),
+    ):
+        with settings(server, fp8_storage="Enable for SDXL"):
+            try:
+                warm(server, **job, **how)
+            except RefusedError as error:
+                pytest.skip(f"{FP8}: {error}")
+            reads[server] = server.client.probe()["reads"]
+            if server is pair.ours:
+                assert beside(server)["fp8"] is True
+                server.client.txt2img()
+                assert server.client.probe()["reads"] == []
+                assert beside(server)["fp8"] is False
+    by_hand, ours = reads.values()
+    assert ours == []
     assert by_hand != []
 
 
-def test_fp8_that_is_switched_between_two_jobs_reaches_kept_models(start, fp8):
+def test_fp8_that_is_switched_between_two_jobs_reaches_kept_models(pair):
+    need_setting(pair.ours, "fp8_storage")
+    need_xl(pair.ours)
     job = {**hires("Lanczos"), "alwayson_scripts": multipass(True, XL)}
-    with start(config={"fp8_storage": "Disable"}) as server:
-        warm(server, **job)
-        sizes = server.client.probe()["bytes"]
-        server.client.post("/sdapi/v1/options", {"fp8_storage": "Enable"})
+    warm(pair.ours, **job)
+    sizes = pair.ours.client.probe()["bytes"]
+    with settings(pair.ours, fp8_storage="Enable"):
         try:
-            warm(server, **job)
+            warm(pair.ours, **job)
         except RefusedError as error:
-            pytest.skip(f"this machine cannot render in fp8: {error}")
-        smaller = server.client.probe()["bytes"]
-        assert all(smaller[name] < size for name, size in sizes.items())
+            pytest.skip(f"{FP8}: {error}")
+        smaller = pair.ours.client.probe()["bytes"]
+    warm(pair.ours, **job)
+    assert all(smaller[name] < size for name, size in sizes.items())
+    assert pair.ours.client.probe()["bytes"] == sizes
 
 
 def test_a_temporary_vae_does_not_stay_on_kept_models(pair):

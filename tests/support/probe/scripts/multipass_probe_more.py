@@ -58,6 +58,11 @@ def beside():
         "tokens": len(hijack.embedding_db.ids_lookup),
         "fp8": getattr(devices, "fp8", None),
         "layers of": [model.sd_checkpoint_info.name_for_extra for model in models if model in (hijack.layers or ())],
+        "last alphas": {
+            model.sd_checkpoint_info.name_for_extra: float(model.alphas_cumprod[-1])
+            for model in models
+            if hasattr(model, "alphas_cumprod")
+        },
         "tiling": sorted(model.sd_checkpoint_info.name_for_extra for model in models if is_tiling(model)),
     }
 
