@@ -49,7 +49,8 @@ def test_a_plain_job_gives_the_first_pass_again(pair, upscaler, count):
     assert len(got.infotexts) == len(got.pictures)
     for picture, infotext in zip(got.pictures[number:], got.infotexts[number:], strict=True):
         again = replayed(pair.stock.client, infotext)
-        assert without(infotext, "Version") == without(again.infotext, "Version")
+        # Up to 1.7.0 the API gives a job without hires pass a denoising strength of 0.
+        assert without(infotext) == without(again.infotext, "Denoising strength")
         if "batch_size" in count:  # a batch of its own may differ in the last bit
             assert np.abs(picture.astype(int) - again.pictures[0]).max() <= 1
         else:
@@ -82,7 +83,7 @@ def test_with_adetailer(pair, count):
     assert Rendered(got.pictures[-number:], [], [], {}).same_as(Rendered(plain.pictures[-number:], [], [], {}))
     assert len(got.pictures) - len(shown(pair.ours, on=False, **hires(), **count).pictures) == number
     for text, expected in zip(got.infotexts[-number:], plain.infotexts[-number:], strict=True):
-        assert without(text) == without(expected)
+        assert without(text) == without(expected, "Denoising strength")
 
 
 def test_of_a_job_that_ends_in_its_first_pass_there_is_only_the_result(pair):
