@@ -46,7 +46,7 @@ def pair(webui: webuis.Webui, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp(webui.name)
     with (
         webuis.running(webui, folder / "ours") as ours,
-        webuis.running(webui, folder / "stock", multipass=False, config={"sd_checkpoints_limit": 4}) as stock,
+        webuis.running(webui, folder / "stock", multipass=False, config={"sd_checkpoints_limit": 6}) as stock,
     ):
         yield Pair(ours, stock)
 

@@ -8,7 +8,8 @@ The checkpoints have the key layout and block counts of SD 1.x at a tenth of the
 tokenizer is in ``OUT/clip``, which the configs name by its absolute path, so nothing is downloaded. ``alpha`` and
 ``beta`` share one config, ``OUT/shared.yaml``, as ordinary checkpoints share the webui's; the webui loads one into
 the other's place. ``gamma`` has a wider network and a sidecar ``.yaml`` of its own, for which the webui builds the
-model anew.
+model anew. ``epsilon`` and ``upsilon`` have the layout of SDXL (see ``real_sdxl``). For SD 1.x and for SDXL there are a
+LoRA and a textual inversion each.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import math
 import os
 import sys
 from pathlib import Path
+
+import real_sdxl
 
 CHECKPOINTS = {"alpha": (1, (1, 2, 3, 3), 8), "beta": (2, (1, 2, 3, 3), 8), "gamma": (3, (1, 2, 4, 4), 4)}
 WIDTH = 32
@@ -92,9 +95,9 @@ def build(content: dict, seed: int):
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if name.endswith("final_layer_norm.bias"):
+            if name.endswith(("final_layer_norm.bias", "ln_final.bias")):
                 weight.normal_(0.2, 0.3, generator=generator)  # emphasis divides by the mean of the encoder's output
-            elif "token_embedding" in name or "position_embedding" in name:
+            elif "token_embedding" in name or "position" in name:
                 weight.normal_(0, 0.5, generator=generator)
             elif weight.abs().max() == 0 and weight.dim() > 1:
                 weight.normal_(0, 0.5 / math.sqrt(weight[0].numel()), generator=generator)
@@ -110,8 +113,13 @@ def _calibrate(model, generator) -> None:
     noise = torch.randn(2, 4, 8, 8, generator=generator)
     last = unet.out[2]
     last.weight.normal_(0, 0.02, generator=generator)
-    context = torch.randn(2, 77, WIDTH, generator=generator)
-    last.weight.mul_(0.7 / unet(noise, torch.tensor([500, 500]), context=context).std())
+    if unet.num_classes is None:
+        extra, width = {}, WIDTH
+    else:
+        extra = {"y": torch.randn(2, real_sdxl.SIZES + WIDTH, generator=generator)}
+        width = 2 * WIDTH
+    context = torch.randn(2, 77, width, generator=generator)
+    last.weight.mul_(0.7 / unet(noise, torch.tensor([500, 500]), context=context, **extra).std())
     picture = vae.decode(5 * torch.randn(2, 4, 8, 8, generator=generator))
     vae.decoder.conv_out.weight.mul_(0.35 / picture.std())
     vae.decoder.conv_out.bias.copy_(torch.empty(3).uniform_(-0.5, 0.5, generator=generator))
@@ -128,6 +136,34 @@ def save(model, path: Path, prefix: str = "") -> None:
             weights[name[len(prefix) :]] = (value.half() if half else value).contiguous().clone()
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(weights, str(path), metadata={"format": "pt"})
+
+
+def write_networks(models: Path) -> None:
+    """A LoRA and a textual inversion each for SD 1.x and SDXL.
+
+    The LoRAs change a layer that stands under one name and in one size in both architectures, as real ones do.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    layers = {
+        "style-sd1": ("lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_v", "sd_v1"),
+        "style-sdxl": ("lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_v", "sdxl_base_v1-0"),
+    }
+    generator = torch.Generator().manual_seed(5)
+    folder, embeddings = models / "Lora", models.parent / "embeddings"
+    folder.mkdir(parents=True, exist_ok=True)
+    embeddings.mkdir(exist_ok=True)
+    for name, (layer, version) in layers.items():
+        weights = {
+            f"{layer}.lora_down.weight": torch.randn(4, 2 * WIDTH, generator=generator),
+            f"{layer}.lora_up.weight": torch.randn(2 * WIDTH, 4, generator=generator),
+            f"{layer}.alpha": torch.tensor(4.0),
+        }
+        save_file(weights, str(folder / f"{name}.safetensors"), metadata={"ss_base_model_version": version})
+    vectors = [torch.randn(2, WIDTH, generator=generator) for _ in range(3)]
+    save_file({"emb_params": vectors[0]}, str(embeddings / "mood-sd1.safetensors"))
+    save_file({"clip_l": vectors[1], "clip_g": vectors[2]}, str(embeddings / "mood-sdxl.safetensors"))
 
 
 def write_detector(path: Path) -> None:
@@ -169,7 +205,8 @@ def main() -> None:
     parser.add_argument("--detector", action="store_true")
     options = parser.parse_args()
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", YOLO_OFFLINE="true")
-    sys.path.insert(0, str(options.repositories / "stable-diffusion-stability-ai"))
+    for repository in ("stable-diffusion-stability-ai", "generative-models"):
+        sys.path.insert(0, str(options.repositories / repository))
     import yaml
 
     out = options.out.resolve()
@@ -181,6 +218,13 @@ def main() -> None:
         save(build(content, seed), path)
         sidecar = path.with_suffix(".yaml") if name == "gamma" else out / "shared.yaml"
         sidecar.write_text(yaml.safe_dump(content), encoding="utf-8")
+    real_sdxl.register(out / real_sdxl.ENCODER)
+    for name, seed in real_sdxl.CHECKPOINTS.items():
+        path = models / "Stable-diffusion" / f"{name}.safetensors"
+        save(build(real_sdxl.config(out / "clip", WIDTH, "vanilla"), seed), path)
+        content = real_sdxl.config(out / "clip", WIDTH, "vanilla-xformers")
+        path.with_suffix(".yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    write_networks(models)
     vae_only = build(config(out / "clip", (1, 2, 3, 3), 8), 11)
     save(vae_only, models / "VAE" / "other.safetensors", "first_stage_model.")
     if options.detector:

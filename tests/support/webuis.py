@@ -6,6 +6,7 @@ folder is not touched.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,6 +150,7 @@ def running(
         **os.environ,
         **ENVIRONMENT,
         "PROBE_SHARED_CONFIG": str(data / "shared.yaml") if webui.real else "",
+        "PROBE_TEXT_ENCODER": str(data / "multipass-tiny.json") if webui.real else "",
         **(environment or {}),
     }
     with (data / "log.txt").open("w", encoding="utf-8") as log:
@@ -205,17 +207,19 @@ def _real_files(webui: Webui) -> Path:
     maker = Path(__file__).with_name("real_files.py")
     detector = ["--detector"] if webui.adetailer else []
     command = [webui.python, str(maker), "--repositories", str(webui.root / "repositories"), *detector]
-    return _made("real", command, webui.root)
+    return _made("real", command, webui.root, (maker, maker.with_name("real_sdxl.py")))
 
 
-def _made(name: str, command: list[str], folder: Path) -> Path:
-    """A cached folder of files; made again when it is unfinished or was moved, since configs hold absolute paths."""
+def _made(name: str, command: list[str], folder: Path, sources: Iterable[Path] = ()) -> Path:
+    """A cached folder of files; made again when it is unfinished or was moved, since configs hold absolute paths, and
+    when the source of what makes it has changed."""
     files = REPOSITORY / ".cache" / name
     done = files / "made-at.txt"
-    if not done.exists() or done.read_text(encoding="utf-8") != str(files):
+    state = "\n".join([str(files), *(hashlib.sha256(source.read_bytes()).hexdigest() for source in sources)])
+    if not done.exists() or done.read_text(encoding="utf-8") != state:
         shutil.rmtree(files, ignore_errors=True)
         subprocess.run([*command, "--out", str(files)], cwd=folder, check=True)
-        done.write_text(str(files), encoding="utf-8")
+        done.write_text(state, encoding="utf-8")
     return files
 
 

@@ -80,6 +80,11 @@ if os.environ.get("PROBE_SHARED_CONFIG"):
 
     sd_models_config.config_default = os.environ["PROBE_SHARED_CONFIG"]
 
+if os.environ.get("PROBE_TEXT_ENCODER"):
+    import open_clip
+
+    open_clip.add_model_config(os.environ["PROBE_TEXT_ENCODER"])
+
 
 class Probe(scripts.Script):
     def title(self):
