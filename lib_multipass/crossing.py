@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lib_multipass.headers import CHECKPOINT, DIFFUSION_ALONE, LORA, VAE_ALONE, Facts
+from collections.abc import Collection
+
+from lib_multipass.headers import CHECKPOINT, DIFFUSION_ALONE, LORA, REFINER, VAE_ALONE, Facts
 from lib_multipass.messages import MultipassError
 
 PIXEL_UPSCALER = "Lanczos"
@@ -24,6 +26,69 @@ def require_checkpoint(field: str, name: str, facts: Facts) -> None:
         raise MultipassError(f"{field}: {name} cannot be used. {facts.problem}")
     if facts.kind in (VAE_ALONE, LORA):
         raise MultipassError(f"{field}: {name} is no checkpoint but a {facts.kind}; choose a checkpoint.")
+
+
+def require_architecture(field: str, name: str, facts: Facts, beyond: Collection[str]) -> None:
+    """Refuse a checkpoint of an architecture that this webui cannot load.
+
+    Args:
+        field: what the user calls the setting.
+        name: the checkpoint's name.
+        facts: what its header says.
+        beyond: the architectures that this webui does not know.
+
+    Raises:
+        MultipassError: when the checkpoint is one of them.
+    """
+    if facts.architecture in beyond:
+        raise MultipassError(
+            f"{field}: the architecture of {name} is {facts.architecture}, which this webui cannot load; choose another."
+        )
+
+
+def require_beginner(field: str, name: str, facts: Facts) -> None:
+    """Refuse SDXL's refiner for the first pass: it was trained on the last steps alone and cannot begin a picture.
+
+    The hires pass and ADetailer's passes begin with a picture, so it is taken there, as the webui does.
+
+    Raises:
+        MultipassError: when the checkpoint is a refiner.
+    """
+    if facts.architecture == REFINER:
+        raise MultipassError(
+            f"{field}: {name} is an {REFINER}, which finishes pictures but cannot begin one; select another checkpoint "
+            "for the first pass. As second-pass checkpoint it can be used."
+        )
+
+
+def require_same_latents(refiner: str, refined: str, facts: Facts, before: Facts) -> None:
+    """Refuse a refiner that would take over in the middle of a pass whose latent pictures it cannot read.
+
+    Args:
+        refiner: its name.
+        refined: name of the checkpoint that it takes over from.
+        facts: what the refiner's header says.
+        before: what the other's header says.
+
+    Raises:
+        MultipassError: when their latent spaces are known and differ.
+    """
+    if not latents_fit(facts, before):
+        raise MultipassError(
+            f"Refiner: {refiner} is {facts.architecture} and cannot go on with a picture that {refined} "
+            f"({before.architecture}) began; switch the refiner off, or choose the pass that it belongs to in "
+            "Settings, Hires fix: which pass to enable refiner for."
+        )
+
+
+def replacement(wanted: str, known: Collection[str]) -> str:
+    """The upscaler between architectures: the one that is set, or Lanczos if the webui no longer has it."""
+    return wanted if wanted in known else PIXEL_UPSCALER
+
+
+FIRST, SECOND = "first pass", "second pass"
+REFINED_PASSES = {FIRST: (FIRST,), SECOND: (SECOND,), "both passes": (FIRST, SECOND)}
+"""The passes in which the refiner takes over, by the webui's setting ``hires_fix_refiner_pass``."""
 
 
 def latents_fit(first: Facts, second: Facts) -> bool:

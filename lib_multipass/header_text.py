@@ -93,6 +93,12 @@ def layout(text: str, data_bytes: int) -> bytes:
     return hashlib.sha256(f"{data_bytes}{text[start:]}".encode()).digest()
 
 
+def metadata_of(text: str) -> dict[str, Any]:
+    """The texts under ``__metadata__`` of a header that :func:`tensors_of` takes."""
+    found = _DECODER.decode(text).get("__metadata__")
+    return found if isinstance(found, dict) else {}
+
+
 def tensors_of(text: str, data_bytes: int) -> dict[str, Kind]:
     """The tensors of a header by name.
 

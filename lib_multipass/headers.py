@@ -105,6 +105,19 @@ def read_facts(path: str | os.PathLike[str]) -> Facts:
         return Facts(size, problem=f"The file cannot be read: {error or 'it does not fit into memory'}.")
 
 
+def tensors_and_metadata(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The shape of each tensor by name, as ``{"shape": [...]}``, and the metadata; both empty if they cannot be read."""
+    path = Path(path)
+    try:
+        if path.suffix.lower() != ".safetensors" or not path.is_file():
+            return {}, {}
+        text, data_bytes = header_text.read(path, path.stat().st_size)
+        tensors = header_text.tensors_of(text, data_bytes)
+        return {name: {"shape": list(kind.shape)} for name, kind in tensors.items()}, header_text.metadata_of(text)
+    except (HeaderError, OSError, ValueError, MemoryError):
+        return {}, {}
+
+
 _layouts: dict[bytes, Facts] = {}
 _MOST_LAYOUTS = 256
 

@@ -14,17 +14,16 @@ from typing import Any
 
 from modules import processing, sd_models, shared
 
-from lib_multipass import args as fields
 from lib_multipass.args import PassArgs
-from lib_multipass.crossing import PIXEL_UPSCALER, latents_fit, require_checkpoint
 from lib_multipass.host import (
     adetailer,
     ahead,
     cache,
     checkpoints,
-    files,
+    crossing,
     first_pass,
     gauge,
+    networks,
     page,
     patches,
     second_pass,
@@ -87,6 +86,7 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
     if job is not None and job.runs_around(p):
         return
     second_pass.end()
+    networks.stop()
     try:
         gauge.end_earlier()
         args = PassArgs.parse(values)
@@ -119,6 +119,7 @@ def postprocess(p: Any, processed: Any) -> None:
         job.shown.add_to(processed)
     ahead.end()
     second_pass.end()
+    networks.stop()
     patches.record(None)
     job.gauge.read()
     log.info(job.journal.line(job.forecast))
@@ -137,12 +138,11 @@ def _end(p: Any) -> None:
 def _declare(p: Any, args: PassArgs) -> None:
     base = checkpoints.base_of(p)
     plan = make_plan(args, base, checkpoints.known(), vaes.names())
-    for field, checkpoint in (("checkpoint", plan.second), ("adetailer", plan.faces)):
-        if checkpoint is not None:
-            require_checkpoint(fields.label(field), checkpoint.name, files.facts_of(checkpoint))
+    crossing.require_usable(plan)
+    crossing.check_refiner(p, plan)
     vaes.require(plan.own.vae, plan.second)
     _switch_hires_on(p)
-    _cross_in_pixels(p, plan)
+    crossing.cross_in_pixels(p, plan)
     _choose_second(p, plan)
     detailer = _aim_adetailer(p, plan, args.adetailer_follows)
     p.extra_generation_params = {**p.extra_generation_params, **plan.infotext}
@@ -153,6 +153,7 @@ def _declare(p: Any, args: PassArgs) -> None:
     _end_with(p, job)
     patches.record(job.journal)
     second_pass.begin(p, plan, job.in_use, detailer.vaes(base) if detailer else [], args.adetailer_follows)
+    networks.follow(p, plan)
     if job.outlook.decision is None:
         cache.let_go(plan.base)
     else:
@@ -183,19 +184,6 @@ def _switch_hires_on(p: Any) -> None:
             f"Multipass switched Hires. fix on for this picture: upscaler {p.hr_upscaler}, "
             f"denoising strength {p.denoising_strength}."
         )
-
-
-def _cross_in_pixels(p: Any, plan: Plan) -> None:
-    """Replace a latent upscaler between checkpoints that cannot read each other's latents."""
-    latent = p.hr_upscaler is None or p.hr_upscaler in shared.latent_upscale_modes
-    first, second = files.facts_of(plan.base), files.facts_of(plan.second)
-    if latent and not latents_fit(first, second):
-        p.comment(
-            f"{plan.base.name_for_extra} is {first.architecture}, {plan.second.name_for_extra} is "
-            f"{second.architecture}: the upscaler {p.hr_upscaler or 'Latent'} cannot lead from one to the other, "
-            f"so {PIXEL_UPSCALER} was used."
-        )
-        p.hr_upscaler = PIXEL_UPSCALER
 
 
 def _choose_second(p: Any, plan: Plan) -> None:

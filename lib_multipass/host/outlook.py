@@ -9,7 +9,7 @@ from modules import shared
 
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.forecast import FACES, FIRST, REFINER, SECOND, Forecast, Kept, MemoryReport, Pass
-from lib_multipass.host import cache, checkpoints, files, keeping, memory
+from lib_multipass.host import cache, crossing, files, keeping, memory
 from lib_multipass.host.keeping import Work
 from lib_multipass.placement import DISK, RAM, VRAM, Decision
 from lib_multipass.plan import Plan
@@ -31,7 +31,7 @@ class Outlook:
         self.plan = plan
         self.work = work_of(p)
         self.wish = keeping.wish(keep)
-        refiner = checkpoints.refiner_of(p)
+        refiner = crossing.refiner_of(p)
         self._roles = [(FIRST, plan.base), (SECOND, plan.second), *((FACES, checkpoint) for checkpoint in detailers)]
         self._roles += [(REFINER, refiner)] if refiner else []
         self.in_use = [checkpoint for _, checkpoint in self._roles]

@@ -12,7 +12,7 @@ from modules.ui_components import InputAccordion, ToolButton
 
 from lib_multipass import NAME, plan
 from lib_multipass import args as fields
-from lib_multipass.host import ahead, checkpoints, keeping, planline, vaes
+from lib_multipass.host import ahead, checkpoints, crossing, keeping, planline, vaes
 from lib_multipass.host.release import release
 
 HIRES_CONTROLS = {
@@ -51,6 +51,7 @@ def add_settings() -> None:
         keeping.RAM_RESERVE: shared.OptionInfo(
             keeping.DEFAULTS[keeping.RAM_RESERVE], "RAM to leave free, in GB", gr.Slider, gigabytes
         ).info("checkpoints that would take more are loaded every time"),
+        crossing.OPTION: crossing.setting(),
         ahead.OPTION: shared.OptionInfo(True, "Read the next checkpoint while the first pass runs").info(
             "on by default; shortens the wait before the second pass when its checkpoint is not loaded yet"
         ),

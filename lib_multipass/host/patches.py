@@ -10,7 +10,7 @@ from typing import Any
 from modules import hashes, patches, processing, script_callbacks, sd_models, sd_vae, shared
 from modules.textual_inversion import textual_inversion
 
-from lib_multipass.host import ahead, cache, files, first_pass, follow, gauge, second_pass
+from lib_multipass.host import ahead, cache, files, first_pass, follow, gauge, networks, second_pass
 from lib_multipass.report import Journal, Swap
 
 KEY = "lib_multipass"
@@ -68,6 +68,7 @@ def _governed_reload(original: Callable) -> Callable:
         if first_pass.puts_off(info):
             return sd_models.model_data.sd_model
         before, loads, started = _active_file(), _disk_loads, time.perf_counter()
+        previous = sd_models.model_data.sd_model and sd_models.model_data.sd_model.sd_checkpoint_info
         tiling = follow.is_tiling()
         try:
             with _hash_kept(), cache.swapping(info):
@@ -82,6 +83,7 @@ def _governed_reload(original: Callable) -> Callable:
         if _journal is not None and _active_file() not in (None, before):
             name = sd_models.model_data.sd_model.sd_checkpoint_info.name_for_extra
             _journal.swaps.append(Swap(name, time.perf_counter() - started, _disk_loads - loads))
+            networks.swapped(previous, sd_models.model_data.sd_model.sd_checkpoint_info)
         return result
 
     return reload_model_weights
@@ -154,4 +156,5 @@ _WRAPPED = (
     (sd_vae, "load_vae", second_pass.taken_off_when_it_fails),
     (sd_vae, "load_vae_dict", second_pass.kept_in_memory),
     (processing.StableDiffusionProcessingTxt2Img, "calculate_hr_conds", second_pass.conditioned_on_its_own),
+    (processing.StableDiffusionProcessing, "parse_extra_network_prompts", networks.fitted),
 )

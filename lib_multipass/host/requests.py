@@ -34,6 +34,7 @@ class PlanRequest:
     hr_resize_y: int = 0
     hr_upscaler: str | None = None
     refiner_checkpoint: str | None = None
+    refiner_switch_at: float | None = None
     override_settings: dict[str, Any] = field(default_factory=dict)
     alwayson_scripts: dict[str, Any] = field(default_factory=dict)
 

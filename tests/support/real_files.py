@@ -8,8 +8,10 @@ The checkpoints have the key layout and block counts of SD 1.x at a tenth of the
 tokenizer is in ``OUT/clip``, which the configs name by its absolute path, so nothing is downloaded. ``alpha`` and
 ``beta`` share one config, ``OUT/shared.yaml``, as ordinary checkpoints share the webui's; the webui loads one into
 the other's place. ``gamma`` has a wider network and a sidecar ``.yaml`` of its own, for which the webui builds the
-model anew. ``epsilon`` and ``upsilon`` have the layout of SDXL (see ``real_sdxl``). For SD 1.x and for SDXL there are a
-LoRA and a textual inversion each.
+model anew.
+
+``epsilon`` and ``upsilon`` have the layout of SDXL, ``omicron`` that of its refiner (see ``real_sdxl``). For SD 1.x and
+for SDXL there are a LoRA and a textual inversion each.
 """
 
 from __future__ import annotations
@@ -113,11 +115,10 @@ def _calibrate(model, generator) -> None:
     noise = torch.randn(2, 4, 8, 8, generator=generator)
     last = unet.out[2]
     last.weight.normal_(0, 0.02, generator=generator)
-    if unet.num_classes is None:
-        extra, width = {}, WIDTH
-    else:
-        extra = {"y": torch.randn(2, real_sdxl.SIZES + WIDTH, generator=generator)}
-        width = 2 * WIDTH
+    extra = {}
+    if unet.num_classes is not None:
+        extra["y"] = torch.randn(2, unet.label_emb[0][0].in_features, generator=generator)
+    width = next(weight.shape[1] for name, weight in unet.named_parameters() if name.endswith("attn2.to_k.weight"))
     context = torch.randn(2, 77, width, generator=generator)
     last.weight.mul_(0.7 / unet(noise, torch.tensor([500, 500]), context=context, **extra).std())
     picture = vae.decode(5 * torch.randn(2, 4, 8, 8, generator=generator))
@@ -141,25 +142,27 @@ def save(model, path: Path, prefix: str = "") -> None:
 def write_networks(models: Path) -> None:
     """A LoRA and a textual inversion each for SD 1.x and SDXL.
 
-    The LoRAs change a layer that stands under one name and in one size in both architectures, as real ones do.
+    Each LoRA changes a layer that both architectures have under one name and in one size, as many of the real ones'
+    are, and one that only its own has.
     """
     import torch
     from safetensors.torch import save_file
 
-    layers = {
-        "style-sd1": ("lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_v", "sd_v1"),
-        "style-sdxl": ("lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_v", "sdxl_base_v1-0"),
+    shared, ending = "transformer_blocks_0_attn1_to_v", "transformer_blocks_1_attn1_to_v"
+    loras = {
+        "style-sd1": ("sd_v1", {f"down_blocks_1_attentions_0_{shared}": 2, f"down_blocks_0_attentions_0_{shared}": 1}),
+        "style-sdxl": ("sdxl_base_v1-0", {f"input_blocks_4_1_{shared}": 2, f"input_blocks_4_1_{ending}": 2}),
     }
     generator = torch.Generator().manual_seed(5)
     folder, embeddings = models / "Lora", models.parent / "embeddings"
     folder.mkdir(parents=True, exist_ok=True)
     embeddings.mkdir(exist_ok=True)
-    for name, (layer, version) in layers.items():
-        weights = {
-            f"{layer}.lora_down.weight": torch.randn(4, 2 * WIDTH, generator=generator),
-            f"{layer}.lora_up.weight": torch.randn(2 * WIDTH, 4, generator=generator),
-            f"{layer}.alpha": torch.tensor(4.0),
-        }
+    for name, (version, layers) in loras.items():
+        weights = {}
+        for layer, times in layers.items():
+            weights[f"lora_unet_{layer}.lora_down.weight"] = torch.randn(4, times * WIDTH, generator=generator)
+            weights[f"lora_unet_{layer}.lora_up.weight"] = torch.randn(times * WIDTH, 4, generator=generator)
+            weights[f"lora_unet_{layer}.alpha"] = torch.tensor(4.0)
         save_file(weights, str(folder / f"{name}.safetensors"), metadata={"ss_base_model_version": version})
     vectors = [torch.randn(2, WIDTH, generator=generator) for _ in range(3)]
     save_file({"emb_params": vectors[0]}, str(embeddings / "mood-sd1.safetensors"))
@@ -221,8 +224,8 @@ def main() -> None:
     real_sdxl.register(out / real_sdxl.ENCODER)
     for name, seed in real_sdxl.CHECKPOINTS.items():
         path = models / "Stable-diffusion" / f"{name}.safetensors"
-        save(build(real_sdxl.config(out / "clip", WIDTH, "vanilla"), seed), path)
-        content = real_sdxl.config(out / "clip", WIDTH, "vanilla-xformers")
+        save(build(real_sdxl.config(name, out / "clip", WIDTH, "vanilla"), seed), path)
+        content = real_sdxl.config(name, out / "clip", WIDTH, "vanilla-xformers")
         path.with_suffix(".yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     write_networks(models)
     vae_only = build(config(out / "clip", (1, 2, 3, 3), 8), 11)

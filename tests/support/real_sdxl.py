@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-CHECKPOINTS = {"epsilon": 21, "upsilon": 22}
+CHECKPOINTS = {"epsilon": 21, "upsilon": 22, "omicron": 23}
+"""Seeds by name; ``omicron`` is a refiner."""
+REFINER = "omicron"
 ENCODER = "multipass-tiny.json"
 """The text encoder's config; its file name without extension is the architecture's name in open_clip."""
-SIZES = 6 * 256
-"""Width of the picture sizes among SDXL's conditions: three pairs of numbers, 256 wide each."""
+_NUMBER = 256
+"""Width of a number among the conditions."""
 
 
 def register(path: Path) -> None:
@@ -26,20 +28,23 @@ def register(path: Path) -> None:
     open_clip.add_model_config(path)
 
 
-def config(clip: Path, width: int, attention: str) -> dict:
-    """The sidecar of a checkpoint, in the form of ``generative-models``' own ``sd_xl_base.yaml``.
+def config(name: str, clip: Path, width: int, attention: str) -> dict:
+    """A checkpoint's sidecar, in the form of ``generative-models``' own ``sd_xl_base.yaml`` and ``sd_xl_refiner.yaml``.
 
     Args:
+        name: the checkpoint's.
         clip: folder of the first text encoder's config and tokenizer.
         width: of each text encoder and of the network's first level.
         attention: of the VAE; the webui puts its own in place of "vanilla-xformers", and of that one alone.
     """
     modules = "sgm.modules.diffusionmodules."
+    texts, numbers = (1, 5) if name == REFINER else (2, 6)
     unet = {
-        "adm_in_channels": width + SIZES, "num_classes": "sequential", "use_checkpoint": False, "in_channels": 4,
+        "adm_in_channels": width + numbers * _NUMBER, "num_classes": "sequential", "use_checkpoint": False,
+        "in_channels": 4,
         "out_channels": 4, "model_channels": width, "attention_resolutions": [4, 2], "num_res_blocks": 2,
         "channel_mult": [1, 2, 3], "num_head_channels": 16, "use_spatial_transformer": True,
-        "use_linear_in_transformer": True, "transformer_depth": [1, 2, 2], "context_dim": 2 * width,
+        "use_linear_in_transformer": True, "transformer_depth": [1, 2, 2], "context_dim": texts * width,
         "spatial_transformer_attn_type": "softmax", "legacy": False,
     }  # fmt: skip
     vae = {
@@ -59,7 +64,7 @@ def config(clip: Path, width: int, attention: str) -> dict:
         "network_config": {"target": modules + "openaimodel.UNetModel", "params": unet},
         "conditioner_config": {
             "target": "sgm.modules.GeneralConditioner",
-            "params": {"emb_models": _embedders(clip)},
+            "params": {"emb_models": _embedders(name, clip)},
         },
         "first_stage_config": {
             "target": "sgm.models.autoencoder.AutoencoderKLInferenceWrapper",
@@ -69,18 +74,21 @@ def config(clip: Path, width: int, attention: str) -> dict:
     return {"model": {"target": "sgm.models.diffusion.DiffusionEngine", "params": params}}
 
 
-def _embedders(clip: Path) -> list[dict]:
+def _embedders(name: str, clip: Path) -> list[dict]:
     encoders = "sgm.modules.encoders.modules."
     second = {
         "arch": Path(ENCODER).stem, "version": "", "freeze": True, "layer": "penultimate",
         "always_return_pooled": True, "legacy": False,
     }  # fmt: skip
     first = {"version": str(clip), "layer": "hidden", "layer_idx": 11}
-    sizes = ("original_size_as_tuple", "crop_coords_top_left", "target_size_as_tuple")
+    last = "aesthetic_score" if name == REFINER else "target_size_as_tuple"
     parts = [
-        ("txt", "FrozenCLIPEmbedder", first),
+        *([] if name == REFINER else [("txt", "FrozenCLIPEmbedder", first)]),
         ("txt", "FrozenOpenCLIPEmbedder2", second),
-        *((size, "ConcatTimestepEmbedderND", {"outdim": 256}) for size in sizes),
+        *(
+            (numbers, "ConcatTimestepEmbedderND", {"outdim": _NUMBER})
+            for numbers in ("original_size_as_tuple", "crop_coords_top_left", last)
+        ),
     ]
     return [
         {"is_trainable": False, "input_key": key, "target": encoders + target, "params": params}

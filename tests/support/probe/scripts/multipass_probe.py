@@ -19,7 +19,7 @@ try:  # the miniature's
 except ImportError:
     device = events = None
 
-seen = {"reads": [], "vaes": [], "builds": [], "options": [], "foreign_args": []}
+seen = {"reads": [], "vaes": [], "builds": [], "options": [], "foreign_args": [], "comments": []}
 by_hand = {}
 """``cfg_scale`` and ``clip_skip`` for the hires pass alone, set in the hooks in which other extensions do so."""
 
@@ -113,6 +113,9 @@ class Probe(scripts.Script):
         if by_hand:
             p.cfg_scale = self.stored[1]
 
+    def postprocess(self, p, processed, *args):
+        seen["comments"][:] = list(p.comments)
+
     def note(self, p):
         seen["options"].append(copy.deepcopy(shared.opts.data))
 
@@ -143,7 +146,7 @@ def state():
     active = sd_models.model_data.sd_model
     everywhere = [*models, active] if active and active not in models else models
     return {
-        **copy.deepcopy({key: seen[key] for key in ("reads", "vaes", "builds", "options")}),
+        **copy.deepcopy({key: seen[key] for key in ("reads", "vaes", "builds", "options", "comments")}),
         "loaded": [model.sd_checkpoint_info.name_for_extra for model in models],
         "active": active and active.sd_checkpoint_info.name_for_extra,
         "empty": [m.sd_checkpoint_info.name_for_extra for m in models if next(m.parameters()).is_meta],
