@@ -42,7 +42,8 @@ def require_architecture(field: str, name: str, facts: Facts, beyond: Collection
     """
     if facts.architecture in beyond:
         raise MultipassError(
-            f"{field}: the architecture of {name} is {facts.architecture}, which this webui cannot load; choose another."
+            f"{field}: the architecture of {name} is {facts.architecture}, which this webui cannot load; "
+            "choose another checkpoint."
         )
 
 

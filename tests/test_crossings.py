@@ -56,7 +56,7 @@ def test_equals_the_job_set_by_hand(pair, way, upscaler, faces):
     if faces:
         need_adetailer(pair)
         ours = adetailer(pair.ours)
-        stock = adetailer(pair.stock, second if faces == "Same as second pass" else base)
+        stock = adetailer(pair.stock, second if faces == "Same as second pass" else None)
     job = beginning(base, n_iter=2)
     expected = warm(pair.stock, **job, **hires(used), hr_checkpoint_name=second, alwayson_scripts=stock)
 
@@ -136,15 +136,14 @@ def test_loras_of_the_first_pass_are_left_out(pair, way, kind):
     assert comments(pair).count(f"{tag} is made for {MADE_FOR[LORA[base]]}, so it was left out") == 1
 
 
-def test_each_prompt_of_a_batch_is_fitted(pair):
+def test_each_prompt_of_a_script_is_fitted(pair):
+    """Prompt matrix gives the job a list of prompts, here without and with the tag."""
     tag = f"<lora:{LORA[A]}:1>"
-    prompts = [f"a dog {tag}", f"{tag} {tag}a house"]
-    job = {**hires("Lanczos"), "prompt": prompts, "negative_prompt": "rain", "n_iter": 2}
-    expected = warm(pair.stock, **job, hr_checkpoint_name=XL, hr_prompt=["a dog", "a house"])
-    got = warm(pair.ours, **job, alwayson_scripts=multipass(True, XL))
-    assert got.same_as(expected)
-    assert "Hires prompt: a dog" in got.infotexts[0]
-    assert "Hires prompt: a house" in got.infotexts[1]
+    values = pair.ours.client.get("/probe/script?title=Prompt matrix")
+    script = {"script_name": "Prompt matrix", "script_args": [entry["value"] for entry in values]}
+    job = {**hires("Lanczos"), "prompt": f"a cat|{tag}", **script}
+    texts = warm(pair.ours, **job, alwayson_scripts=multipass(True, XL)).infotexts
+    assert {tag in text: "Hires prompt: " in text for text in texts} == {True: True, False: False}
 
 
 @pytest.mark.parametrize("way", ["SD1 to SDXL", "SDXL to SD1"])
@@ -168,7 +167,7 @@ def test_faces_on_the_first_checkpoint_keep_its_loras(pair):
     need_adetailer(pair)
     prompt, rest = tagged(A)
     job = {**hires("Lanczos"), "prompt": prompt}
-    stock = adetailer(pair.stock, A)
+    stock = adetailer(pair.stock)
     expected = warm(pair.stock, **job, hr_checkpoint_name=XL, hr_prompt=rest, alwayson_scripts=stock)
     scripts = {**adetailer(pair.ours), **multipass(True, XL, "Same as first pass")}
     assert warm(pair.ours, **job, alwayson_scripts=scripts).same_as(expected)

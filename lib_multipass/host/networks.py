@@ -20,6 +20,9 @@ from lib_multipass.host import files
 from lib_multipass.networks import LORA_TAGS, made_for, without
 from lib_multipass.plan import Plan
 
+HIRES_PROMPT = "Hires prompt"
+"""The webui's key in the infotext."""
+
 _tags: Tags | None = None
 
 
@@ -77,6 +80,7 @@ class Tags:
         self.plan = plan
         self.crossing = _differ(plan.base, plan.second)
         self.hires_prompt_is_open = p.hr_prompt == ""
+        self.left: dict[str, str] = {}
 
     def fit(self, p: Any) -> None:
         """Leave out what does not fit, if ``p`` is the job itself or a job of ADetailer's within it."""
@@ -94,10 +98,13 @@ class Tags:
     def _fit_second_pass(self, p: Any) -> None:
         p.all_hr_prompts, left = self._fitting(p.all_hr_prompts, self.plan.second)
         _tell(p, left, self.plan.second, "the second pass, which is made by")
+        self.left |= left
         # From 1.9.0 on this is a function that looks into all_hr_prompts.
-        if left and not callable(p.extra_generation_params.get("Hires prompt")):
-            text = p.all_hr_prompts[p.iteration * p.batch_size]
-            p.extra_generation_params = {**p.extra_generation_params, "Hires prompt": text}
+        if self.left and not callable(p.extra_generation_params.get(HIRES_PROMPT)):
+            index = p.iteration * p.batch_size
+            text = p.all_hr_prompts[index]
+            rest = {key: value for key, value in p.extra_generation_params.items() if key != HIRES_PROMPT}
+            p.extra_generation_params = rest | ({} if text == p.all_prompts[index] else {HIRES_PROMPT: text})
 
     def _fitting(self, prompts: Iterable[str], checkpoint: Checkpoint) -> tuple[list[str], dict[str, str]]:
         """The prompts without the tags that do not fit, and these tags with what they are made for."""
