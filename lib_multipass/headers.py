@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from lib_multipass import header_text
 from lib_multipass.header_text import BITS, HeaderError, Kind
@@ -106,7 +107,7 @@ def read_facts(path: str | os.PathLike[str]) -> Facts:
 
 
 def tensors_and_metadata(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The shape of each tensor by name, as ``{"shape": [...]}``, and the metadata; both empty if they cannot be read."""
+    """Each tensor's ``{"shape": [...]}`` by name, and the metadata; both empty if they cannot be read."""
     path = Path(path)
     try:
         if path.suffix.lower() != ".safetensors" or not path.is_file():
