@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,3 +76,12 @@ def bench(host: Host, request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
         yield Bench(host, stack, monkeypatch)
     empty(host)
     host.sd_models.load_model()
+
+
+@pytest.fixture(autouse=True)
+def without_a_grudge() -> Iterator[None]:
+    """What ran out of memory in one test is forgotten before the next."""
+    yield
+    keeping = sys.modules.get("lib_multipass.host.keeping")
+    if keeping is not None:
+        keeping.forget()

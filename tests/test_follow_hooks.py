@@ -56,7 +56,7 @@ def test_a_webui_that_keeps_models_by_its_own_settings_is_left_alone(host, kept,
     monkeypatch.setattr(follow, "catch_up", lambda tiling: bool(called.append(tiling)))
     swap(host, "alpha")
     assert called == [False]
-    monkeypatch.setattr(cache, "_held", frozenset())
+    monkeypatch.setattr(cache, "_decision", None)
     monkeypatch.setattr(host.shared.opts, "data", {**host.shared.opts.data, "sd_checkpoints_limit": 4})
     swap(host, "beta")
     assert called == [False]
