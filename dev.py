@@ -2,7 +2,7 @@
 
     python dev.py test [pytest arguments]
     python dev.py demo [--serve] [--out FILE]
-    python dev.py bench [hooks | headers | reader]
+    python dev.py bench [hooks | headers | reader | memory]
 
 Each runs in .venv/, which is made on first use and brought up to date when requirements/ changes.
 """
@@ -27,7 +27,7 @@ INSTALLS = {
     ROOT / "requirements" / "dev.txt": [],
     ROOT / "requirements" / "adetailer.txt": ["--no-deps"],
 }
-BENCHES = ("hooks", "headers", "reader")
+BENCHES = ("hooks", "headers", "reader", "memory")
 OLDEST, NEWEST = (3, 10), (3, 12)
 
 

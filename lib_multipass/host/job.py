@@ -216,6 +216,10 @@ def _stop(p: Any, error: MultipassError) -> None:
     1.6.0 to 1.10.1), so what it raises reaches the page and the API.
     """
 
+    # Its checkpoint may be what is wrong, and would be loaded before.
+    overrides = p.override_settings or {}
+    p.override_settings = {name: value for name, value in overrides.items() if name != "sd_model_checkpoint"}
+
     def init(*_args: Any, **_kwargs: Any) -> None:
         raise error from None
 

@@ -67,4 +67,5 @@ def empty(host):
     data = host.sd_models.model_data
     data.loaded_sd_models.clear()
     data.sd_model = None
+    host.sd_hijack.model_hijack.layers = host.sd_hijack.model_hijack.clip = None
     gc.collect()

@@ -27,8 +27,9 @@ MINIATURE = REPOSITORY / "tests" / "webui"
 GIVEN = "MULTIPASS_WEBUI"
 HOW_TO_GIVE = f"set {GIVEN} to the folder of a webui (several: separated by {os.pathsep!r}) to run this on it"
 
+ON_CPU = ("--use-cpu", "all", "--no-half")
 FLAGS = [
-    *("--api", "--use-cpu", "all", "--no-half", "--skip-torch-cuda-test", "--skip-install"),
+    *("--api", "--skip-torch-cuda-test", "--skip-install"),
     *("--skip-prepare-environment", "--skip-python-version-check", "--no-download-sd-model"),
     *("--do-not-download-clip", "--disable-console-progressbars"),
 ]
@@ -128,6 +129,7 @@ def running(
     config: dict | None = None,
     checkpoints: bool = True,
     environment: dict | None = None,
+    device: tuple[str, ...] = ON_CPU,
 ) -> Iterator[Server]:
     """Start a webui on a free loopback port with an empty data folder, wait until it is ready, stop it at the end.
 
@@ -139,10 +141,11 @@ def running(
         config: options that differ from the usual ones; None for one that shall not be stored.
         checkpoints: whether to put the tests' checkpoints into it; the miniature makes some of its own if not.
         environment: variables besides the usual ones.
+        device: flags that say where to compute; none for the webui's own choice, which is a CUDA device if it has one.
     """
     fill(data, webui, multipass, config or {}, checkpoints)
     port = _free_port()
-    command = [webui.python, str(webui.root / "launch.py"), *FLAGS, *webui.flags, *flags]
+    command = [webui.python, str(webui.root / "launch.py"), *FLAGS, *device, *webui.flags, *flags]
     command += ["--port", str(port), "--data-dir", str(data)]
     if webui.real and webui.adetailer:
         command.append("--ad-no-huggingface")

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import psutil
+import torch
 from modules import script_callbacks, scripts, sd_models, sd_vae, shared
 
 try:  # the miniature's
@@ -153,11 +154,21 @@ def state():
         "bytes": {model.sd_checkpoint_info.name_for_extra: size_of(model) for model in models},
         "places": {m.sd_checkpoint_info.name_for_extra: next(m.parameters()).device.type for m in everywhere},
         "story": events and list(events.story),
-        "device": device.current.report() if device and device.current else None,
+        "device": device.current.report() if device and device.current else cuda(),
         "active vae": active and sum(tensor.double().abs().sum().item() for tensor in vae_of(active)),
         "limit": shared.opts.sd_checkpoints_limit,
         "data": shared.opts.data,
     }
+
+
+def cuda():
+    """Name, size and peak of a real device, in bytes; the peak counts from the last call."""
+    if not torch.cuda.is_available():
+        return None
+    _, total = torch.cuda.mem_get_info()
+    told = {"name": torch.cuda.get_device_name(), "total": total, "peak": torch.cuda.max_memory_allocated()}
+    torch.cuda.reset_peak_memory_stats()
+    return told
 
 
 def set_by_hand(body: dict):
