@@ -126,6 +126,8 @@ def clear():
         noted.clear()
     if events:
         events.clear()
+    if device and device.current:
+        device.current.reset_peak_memory_stats()
 
 
 def size_of(model):
