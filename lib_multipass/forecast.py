@@ -75,7 +75,8 @@ class Forecast:
         ):
             if free is not None and any(kept.then == place for kept in self.checkpoints):
                 free += sum(kept.bytes for kept in self.checkpoints if kept.now == place)
-                return f" ({needed / 1e9:.1f} of {free / 1e9:.1f} GB free)"
+                both = size_text(needed).removesuffix(" GB"), size_text(free)
+                return f" ({both[0]} of {both[1]} free)"
         return ""
 
 

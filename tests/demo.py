@@ -59,7 +59,7 @@ def main() -> None:
             first, _ = render(server.client)
             result, infotext = render(server.client, **TWO_PASSES)
             side_by_side(first, result).save(options.out)
-            line = next(line for line in server.log.splitlines() if line.startswith("[Multipass] pass 1"))
+            line = next(line for line in server.log.splitlines() if line.startswith("[Multipass] 1 "))
             print(infotext, line, f"picture: {options.out.resolve()}", f"page: {server.client.url}", sep="\n")
             if options.serve:
                 print("Ctrl+C stops the miniature.", flush=True)
