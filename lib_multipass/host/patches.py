@@ -64,7 +64,8 @@ def _governed_reload(original: Callable) -> Callable:
     The swap between a job's passes is put off.
     """
 
-    def reload_model_weights(sd_model: Any = None, info: Any = None, **more: Any) -> Any:
+    def reload_model_weights(*args: Any, **kwargs: Any) -> Any:
+        info = kwargs.get("info", args[1] if len(args) > 1 else None)
         if first_pass.puts_off(info):
             return sd_models.model_data.sd_model
         before, loads, started = _active_file(), _disk_loads, time.perf_counter()
@@ -72,9 +73,9 @@ def _governed_reload(original: Callable) -> Callable:
         tiling = follow.is_tiling()
         try:
             with _hash_kept(), cache.swapping(info):
-                result = original(sd_model, info, **more)
+                result = original(*args, **kwargs)
                 if cache.is_holding() and _active_file() != before and follow.catch_up(tiling):
-                    result = original(None, result.sd_checkpoint_info)
+                    result = original(info=result.sd_checkpoint_info)
                     follow.catch_up(tiling)
                 second_pass.settle()
         except Exception as error:
