@@ -118,7 +118,7 @@ def detail(pair, **job) -> str:
     with pytest.raises(RefusedError) as caught:
         pair.ours.client.txt2img(**hires(), **job)
     assert caught.value.status == 422
-    assert pair.ours.client.probe()["reads"] == []
+    assert not any(name.startswith("stub") for name in pair.ours.client.probe()["reads"])
     return caught.value.detail
 
 

@@ -115,14 +115,14 @@ def postprocess(p: Any, processed: Any) -> None:
     if job is None or not job.running or job.owner() is not p:
         return
     job.running = False
-    if job.shown is not None:
-        job.shown.add_to(processed)
     ahead.end()
     second_pass.end()
     networks.stop()
     patches.record(None)
     job.gauge.read()
     log.info(job.journal.line(job.forecast))
+    if job.shown is not None:
+        job.shown.add_to(processed)
 
 
 def _end(p: Any) -> None:
@@ -167,6 +167,7 @@ def _end_with(p: Any, job: Job) -> None:
     def end_and_close() -> None:
         ahead.end()
         second_pass.end()
+        networks.stop()
         job.gauge.check(sys.exc_info()[1])
         close()
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from modules import hashes, patches, processing, script_callbacks, sd_models, sd_vae, shared
+import torch
+from modules import devices, hashes, patches, processing, script_callbacks, sd_models, sd_vae, shared
 from modules.textual_inversion import textual_inversion
 
 from lib_multipass.host import ahead, cache, files, first_pass, follow, gauge, networks, second_pass
@@ -72,7 +73,7 @@ def _governed_reload(original: Callable) -> Callable:
         previous = sd_models.model_data.sd_model and sd_models.model_data.sd_model.sd_checkpoint_info
         tiling = follow.is_tiling()
         try:
-            with _hash_kept(), cache.swapping(info):
+            with _hash_kept(), _noise_kept(), cache.swapping(info):
                 result = original(*args, **kwargs)
                 if cache.is_holding() and _active_file() != before and follow.catch_up(tiling):
                     result = original(info=result.sd_checkpoint_info)
@@ -93,6 +94,21 @@ def _governed_reload(original: Callable) -> Callable:
 def _active_file() -> str | None:
     model = sd_models.model_data.sd_model
     return None if model is None else model.sd_checkpoint_info.filename
+
+
+@contextmanager
+def _noise_kept() -> Iterator[None]:
+    """Keeps the random numbers of a job in step whether a checkpoint was kept or has to be loaded.
+
+    Making a new model draws from torch's generators, with which the VAE encodes the enlarged picture afterwards
+    (``images_tensor_to_samples``, and before 1.7.0 in ``sample_hr_pass`` itself).
+    """
+    if _journal is None:
+        yield
+        return
+    on_device = devices.device.type == "cuda" and torch.cuda.is_initialized()
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if on_device else []):
+        yield
 
 
 @contextmanager

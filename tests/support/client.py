@@ -42,11 +42,6 @@ class Rendered:
         pairs = zip(self.pictures, other.pictures, strict=True)
         return all(np.array_equal(ours, theirs) for ours, theirs in pairs)
 
-    def almost(self, other: Rendered) -> bool:
-        """Whether no value of any picture is off by more than 1, which is what building a model in a job may do."""
-        pairs = zip(self.pictures, other.pictures, strict=True)
-        return all(np.abs(ours.astype(int) - theirs).max() <= 1 for ours, theirs in pairs)
-
     def like(self, other: Rendered) -> bool:
         """Whether any picture is equal to its counterpart."""
         pairs = zip(self.pictures, other.pictures, strict=True)
