@@ -188,7 +188,7 @@ def fill(data: Path, webui: Webui, multipass: bool, config: dict, checkpoints: b
         _link(webui.adetailer, extensions / "adetailer")
     _link(Path(__file__).parent / "probe", extensions / "multipass-probe")
     if checkpoints:
-        shutil.copytree(_real_files(webui) if webui.real else _miniature_files(), data, dirs_exist_ok=True)
+        shutil.copytree(_real_files(webui) if webui.real else make_miniature_files(), data, dirs_exist_ok=True)
     settings = {name: value for name, value in {**CONFIG, **config}.items() if value is not None}
     (data / "config.json").write_text(json.dumps(settings), encoding="utf-8")
 
@@ -200,8 +200,8 @@ def _link(source: Path, link: Path) -> None:
         shutil.copytree(source, link, ignore=shutil.ignore_patterns(".venv", ".git", "tests"))
 
 
-def _miniature_files() -> Path:
-    """Checkpoints for the miniature."""
+def make_miniature_files() -> Path:
+    """Checkpoints for the miniature, made once."""
     return _made("miniature", [sys.executable, "-m", "mini.checkpoints"], MINIATURE)
 
 
