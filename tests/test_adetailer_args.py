@@ -1,22 +1,15 @@
-"""The tabs that we write, put to ADetailer's own argument model, which forbids keys that it does not know.
-
-Its package imports detection libraries; the file with the model needs pydantic alone and is loaded by itself.
-"""
+"""The tabs that we write, put to ADetailer's own argument model, which forbids keys that it does not know."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Iterator
-from importlib import metadata
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from lib_multipass import detailer
+from support.adetailer_args import load
 
-NAME = "adetailer_args_alone"
 FACE = {"ad_model": "face_yolov8n.pt"}
 CHECKPOINTS = [
     "beta",
@@ -28,15 +21,9 @@ CHECKPOINTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def args() -> Iterator[ModuleType]:
-    path = metadata.distribution("adetailer").locate_file("adetailer/args.py")
-    spec = importlib.util.spec_from_file_location(NAME, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[NAME] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[NAME]
+@pytest.fixture
+def args() -> ModuleType:
+    return load()
 
 
 @pytest.fixture
