@@ -21,7 +21,7 @@ def test_torch_answers_for_the_device_until_it_ends(bench):
     size, where = bench.size, bench.host.devices.device
     assert where.type == bench.host.shared.device.type == "cuda"
     assert torch.cuda.is_available()
-    assert torch.cuda.mem_get_info(where) == (device.total - size, device.total)
+    assert torch.cuda.mem_get_info(0) == (device.total - size, device.total)
     assert torch.cuda.memory_allocated(where) == torch.cuda.memory_reserved(where) == size
     stats = torch.cuda.memory_stats(where)
     assert (stats["allocated_bytes.all.peak"], stats["num_ooms"]) == (size, 0)

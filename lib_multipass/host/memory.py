@@ -27,18 +27,20 @@ def vram() -> tuple[int, int] | None:
 
     What torch has set aside and does not use counts as free.
     """
-    if not _is_cuda():
+    index = cuda_index()
+    if index is None:
         return None
     with contextlib.suppress(RuntimeError):  # a driver that does not tell
-        free, total = torch.cuda.mem_get_info(devices.device)
-        unused = torch.cuda.memory_reserved(devices.device) - torch.cuda.memory_allocated(devices.device)
+        free, total = torch.cuda.mem_get_info(index)
+        unused = torch.cuda.memory_reserved(index) - torch.cuda.memory_allocated(index)
         return free + unused, total
     return None
 
 
 def vram_used() -> int:
     """Bytes of the device that tensors of this process take; 0 if that cannot be told."""
-    return torch.cuda.memory_allocated(devices.device) if _is_cuda() else 0
+    index = cuda_index()
+    return 0 if index is None else torch.cuda.memory_allocated(index)
 
 
 def vram_peak() -> int:
@@ -52,11 +54,18 @@ def out_of_memory_count() -> int:
 
 
 def _statistic(name: str) -> int:
-    return torch.cuda.memory_stats(devices.device).get(name, 0) if _is_cuda() else 0
+    index = cuda_index()
+    return 0 if index is None else torch.cuda.memory_stats(index).get(name, 0)
 
 
-def _is_cuda() -> bool:
-    return devices.device.type == "cuda" and torch.cuda.is_available()
+def cuda_index() -> int | None:
+    """The number of the CUDA device that the webui computes on; None if it computes elsewhere.
+
+    Without ``--device-id`` its device has none, and up to torch 2.1 ``mem_get_info`` does not take it like that.
+    """
+    if devices.device.type != "cuda" or not torch.cuda.is_available():
+        return None
+    return torch.cuda.current_device() if devices.device.index is None else devices.device.index
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from modules import devices, hashes, patches, processing, script_callbacks, sd_models, sd_vae, shared
+from modules import hashes, patches, processing, script_callbacks, sd_models, sd_vae, shared
 from modules.textual_inversion import textual_inversion
 
-from lib_multipass.host import ahead, cache, files, first_pass, follow, gauge, networks, second_pass
+from lib_multipass.host import ahead, cache, files, first_pass, follow, gauge, memory, networks, second_pass
 from lib_multipass.report import Journal, Swap
 
 KEY = "lib_multipass"
@@ -106,8 +106,8 @@ def _noise_kept() -> Iterator[None]:
     if _journal is None:
         yield
         return
-    on_device = devices.device.type == "cuda" and torch.cuda.is_initialized()
-    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if on_device else []):
+    index = memory.cuda_index() if torch.cuda.is_initialized() else None
+    with torch.random.fork_rng(devices=[] if index is None else [index]):
         yield
 
 

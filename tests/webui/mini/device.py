@@ -29,7 +29,7 @@ current = None  # the pretended Device
 _VERBS = {"cuda": "to device", "cpu": "to cpu", "meta": "trash"}
 _ANSWERS = (
     *("is_available", "get_device_name", "mem_get_info", "memory_allocated", "memory_reserved", "memory_stats"),
-    *("reset_peak_memory_stats", "empty_cache"),
+    *("reset_peak_memory_stats", "empty_cache", "current_device"),
 )
 
 
@@ -148,11 +148,16 @@ class Device:
     def is_available(self):
         return True
 
+    def current_device(self):
+        return 0
+
     def get_device_name(self, device=None):
         return "Pretended device"
 
     def mem_get_info(self, device=None):
-        """Free and total; what torch keeps for later use counts as taken."""
+        """Free and total; what torch keeps for later use counts as taken. Of the answers only this wants a number."""
+        if isinstance(device, torch.device) and device.index is None:
+            raise ValueError(f"Expected a torch.device with a specified index or an integer, but got:{device}")
         return self.total - self.reserved, self.total
 
     def memory_allocated(self, device=None):
