@@ -196,6 +196,8 @@ def test_other_tags_stay(pair):
         assert ("Hires prompt" in got.infotext) is (second == XL)
         assert ("is made for" in told) is (second == XL)
         assert "nowhere" not in told.replace("Lora not found: nowhere", "").replace("Networks not found: nowhere", "")
+    expected = warm(pair.stock, **hires("Lanczos"), prompt=prompt, hr_checkpoint_name=B)
+    assert warm(pair.ours, **hires("Lanczos"), prompt=prompt, alwayson_scripts=multipass(True, B)).same_as(expected)
 
 
 def test_a_lora_that_fits_the_second_pass_alone_is_read_for_it(pair):
