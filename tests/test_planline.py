@@ -47,6 +47,14 @@ def test_every_control_of_ours_updates_the_page(host):
     assert {len(event["inputs"]) for event in events} == {len(planline.WATCHED) + len(args.FIELDS) + _faces(host)}
 
 
+def test_a_file_that_the_job_would_refuse_is_refused_here_too(host, monkeypatch):
+    from lib_multipass.headers import LORA, Facts
+    from lib_multipass.host import files
+
+    monkeypatch.setattr(files, "facts_of", lambda checkpoint: Facts(1, kind=LORA))
+    assert "is no checkpoint but a LoRA" in line_of(host, enabled=True, checkpoint=B, enable_hr=True)
+
+
 def _faces(host):
     detailer = host.script("ADetailer")
     return detailer.args_to - detailer.args_from

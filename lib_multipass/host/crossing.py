@@ -53,11 +53,16 @@ def _beyond_this_webui() -> set[str]:
     return {FLUX} if hasattr(shared.opts, "sd3_enable_t5") else {FLUX, SD3}
 
 
+def lets_latents_cross(p: Any, plan: Plan) -> bool:
+    """Whether a latent upscaler would hand on latents that the second checkpoint can read; True for pixel upscalers."""
+    latent = p.hr_upscaler is None or p.hr_upscaler in shared.latent_upscale_modes
+    return not latent or crossing.latents_fit(files.facts_of(plan.base), files.facts_of(plan.second))
+
+
 def cross_in_pixels(p: Any, plan: Plan) -> None:
     """Replace a latent upscaler between checkpoints that cannot read each other's latents."""
-    latent = p.hr_upscaler is None or p.hr_upscaler in shared.latent_upscale_modes
-    first, second = files.facts_of(plan.base), files.facts_of(plan.second)
-    if latent and not crossing.latents_fit(first, second):
+    if not lets_latents_cross(p, plan):
+        first, second = files.facts_of(plan.base), files.facts_of(plan.second)
         upscaler = crossing.replacement(_wanted(p), _pixel_upscalers())
         p.comment(
             f"{plan.base.name_for_extra} is {first.architecture}, {plan.second.name_for_extra} is "

@@ -66,7 +66,7 @@ def watched(original: Callable) -> Callable:
 
     def sample(self: Any, *args: Any, **kwargs: Any) -> Any:
         global _sampling  # one job at a time: the webui runs them under its queue lock
-        _sampling = self if _job_of(self) is not None else None
+        _sampling = self if job_of(self) is not None else None
         try:
             return original(self, *args, **kwargs)
         finally:
@@ -93,7 +93,7 @@ def swapping(original: Callable) -> Callable:
 
     def sample_hr_pass(self: Any, samples: Any, decoded_samples: Any, *args: Any, **kwargs: Any) -> Any:
         global _sampling  # see watched()
-        job, put_off = _job_of(self), puts_off(self.hr_checkpoint_info)
+        job, put_off = job_of(self), puts_off(self.hr_checkpoint_info)
         _sampling = None
         if job is None:
             return original(self, samples, decoded_samples, *args, **kwargs)
@@ -115,7 +115,7 @@ def swapping(original: Callable) -> Callable:
     return sample_hr_pass
 
 
-def _job_of(p: Any) -> Any:
+def job_of(p: Any) -> Any:
     """The Multipass job that ``p`` itself runs; a copy of ``p`` is none."""
     job = getattr(p, "_multipass", None)
     return job if job is not None and job.running and job.owner() is p else None

@@ -27,11 +27,10 @@ from lib_multipass.host import (
     page,
     patches,
     second_pass,
-    vaes,
 )
-from lib_multipass.host.outlook import Outlook
+from lib_multipass.host.outlook import Outlook, plan_of
 from lib_multipass.messages import MultipassError, log
-from lib_multipass.plan import Plan, make_plan, missing_hires_values
+from lib_multipass.plan import Plan, missing_hires_values
 from lib_multipass.report import Journal
 
 
@@ -104,15 +103,15 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
 
 def read_ahead(p: Any) -> None:
     """A pass is about to sample: read what comes next meanwhile."""
-    job = getattr(p, "_multipass", None)
-    if job is not None and job.running and job.owner() is p:
+    job = first_pass.job_of(p)
+    if job is not None:
         ahead.begin(job.in_use)
 
 
 def postprocess(p: Any, processed: Any) -> None:
     """Write the job's line; ADetailer's early calls come with a copy of ``p`` and are not the end."""
-    job = getattr(p, "_multipass", None)
-    if job is None or not job.running or job.owner() is not p:
+    job = first_pass.job_of(p)
+    if job is None:
         return
     job.running = False
     ahead.end()
@@ -136,23 +135,20 @@ def _end(p: Any) -> None:
 
 
 def _declare(p: Any, args: PassArgs) -> None:
-    base = checkpoints.base_of(p)
-    plan = make_plan(args, base, checkpoints.known(), vaes.names())
-    crossing.require_usable(plan)
+    plan = plan_of(p, args)
     crossing.check_refiner(p, plan)
-    vaes.require(plan.own.vae, plan.second)
     _switch_hires_on(p)
     crossing.cross_in_pixels(p, plan)
     _choose_second(p, plan)
     detailer = _aim_adetailer(p, plan, args.adetailer_follows)
     p.extra_generation_params = {**p.extra_generation_params, **plan.infotext}
 
-    job = Job(p, Outlook(p, plan, detailer.checkpoints(base) if detailer else [], args.keep))
+    job = Job(p, Outlook(p, plan, detailer.checkpoints(plan.base) if detailer else [], args.keep))
     job.shown = first_pass.Shown() if args.show_first_pass else None
     p._multipass = job
     _end_with(p, job)
     patches.record(job.journal)
-    second_pass.begin(p, plan, job.in_use, detailer.vaes(base) if detailer else [], args.adetailer_follows)
+    second_pass.begin(p, plan, job.in_use, detailer.vaes(plan.base) if detailer else [], args.adetailer_follows)
     networks.follow(p, plan)
     if job.outlook.decision is None:
         cache.let_go(plan.base)

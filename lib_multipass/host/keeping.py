@@ -102,22 +102,21 @@ def free_memory(second: Checkpoint, work: Work, wished: str) -> Memory:
     )
 
 
-def decision_for(in_use: Sequence[Checkpoint], second: Checkpoint, work: Work, wished: str) -> Decision | None:
+def decision_for(models: Sequence[Model], free: Memory, wished: str) -> Decision | None:
     """Where the job's checkpoints go; None if the user's own settings decide.
 
     Args:
-        in_use: who makes each pass, in order.
-        second: who makes the hires pass.
-        work: what the job computes.
+        models: the job's checkpoints, as :func:`models_of` gives them.
+        free: what is free, as :func:`free_memory` gives it.
         wished: the wish, as :func:`wish` gives it.
     """
     if wished == fields.AS_SET:
         return None
-    needed = set(_files(in_use))
+    needed = {model.file for model in models}
     others = [m.sd_checkpoint_info for m in sd_models.model_data.loaded_sd_models]
     return decide(
-        models_of(in_use, work),
-        free_memory(second, work, wished),
+        models,
+        free,
         wished,
         cap=_caps.get(frozenset(needed), Cap()),
         others=models_of([checkpoint for checkpoint in others if checkpoint.filename not in needed], None),

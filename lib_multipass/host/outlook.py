@@ -7,13 +7,26 @@ from typing import Any
 
 from modules import shared
 
+from lib_multipass.args import PassArgs
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.forecast import FACES, FIRST, REFINER, SECOND, Forecast, Kept, MemoryReport, Pass
-from lib_multipass.host import cache, crossing, files, keeping, memory
+from lib_multipass.host import cache, checkpoints, crossing, files, keeping, memory, vaes
 from lib_multipass.host.keeping import Work
 from lib_multipass.placement import DISK, RAM, VRAM, Decision
-from lib_multipass.plan import Plan
+from lib_multipass.plan import Plan, make_plan
 from lib_multipass.working import second_pass_pixels
+
+
+def plan_of(p: Any, args: PassArgs) -> Plan:
+    """The checkpoints and the VAE of a job, once they are known to do what is wanted of them.
+
+    Raises:
+        MultipassError: for a name that means nothing, and for a file that cannot make its pass.
+    """
+    plan = make_plan(args, checkpoints.base_of(p), checkpoints.known(), vaes.names())
+    crossing.require_usable(plan)
+    vaes.require(plan.own.vae, plan.second)
+    return plan
 
 
 class Outlook:
@@ -37,7 +50,7 @@ class Outlook:
         self.in_use = [checkpoint for _, checkpoint in self._roles]
         self.free = keeping.free_memory(plan.second, self.work, self.wish)
         self.models = keeping.models_of(self.in_use, self.work)
-        self.decision = keeping.decision_for(self.in_use, plan.second, self.work, self.wish)
+        self.decision = keeping.decision_for(self.models, self.free, self.wish)
 
     def forecast(self, warnings: Sequence[str] = ()) -> Forecast:
         """The plan as a value."""

@@ -6,15 +6,11 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from modules import shared
-
 from lib_multipass.args import PassArgs
-from lib_multipass.crossing import latents_fit
 from lib_multipass.forecast import Forecast
-from lib_multipass.host import adetailer, checkpoints, files, vaes
-from lib_multipass.host.outlook import Outlook
+from lib_multipass.host import adetailer, crossing, outlook
 from lib_multipass.messages import MultipassError
-from lib_multipass.plan import Plan, make_plan
+from lib_multipass.plan import Plan
 
 LARGEST_SIDE, LARGEST_BATCH = 16384, 1024
 
@@ -48,9 +44,9 @@ def plan_of(request: PlanRequest) -> Forecast:
     _check_sizes(request)
     job = SimpleNamespace(**vars(request))
     args = PassArgs.parse(_args_of(request, "multipass"))
-    plan = make_plan(args, checkpoints.base_of(job), checkpoints.known(), vaes.names())
+    plan = outlook.plan_of(job, args)
     tabs = adetailer.checkpoints_of(_args_of(request, "adetailer"), plan)
-    return Outlook(job, plan, tabs, args.keep).forecast(_warnings(request, args, plan))
+    return outlook.Outlook(job, plan, tabs, args.keep).forecast(_warnings(request, args, plan))
 
 
 def _args_of(request: PlanRequest, title: str) -> list[Any]:
@@ -75,7 +71,6 @@ def _warnings(request: PlanRequest, args: PassArgs, plan: Plan) -> list[str]:
         warnings.append("Multipass is off in this request.")
     if not request.enable_hr:
         warnings.append("Hires. fix is off; Multipass will switch it on.")
-    latent = request.hr_upscaler is None or request.hr_upscaler in shared.latent_upscale_modes
-    if latent and not latents_fit(files.facts_of(plan.base), files.facts_of(plan.second)):
+    if not crossing.lets_latents_cross(request, plan):
         warnings.append("A latent upscaler cannot lead from one of these architectures to the other.")
     return warnings
