@@ -25,6 +25,11 @@
         return accordion.querySelector('.label-wrap');
     }
 
+    /* Reload UI empties the page before it loads it again. */
+    function isThere() {
+        return !!part('enabled-checkbox');
+    }
+
     function isTicked() {
         return part('enabled-checkbox').querySelector('input').checked;
     }
@@ -46,7 +51,7 @@
 
     function ask() {
         var waiting = Date.now() - askedAt < PATIENCE;
-        if (stale && !waiting && isTicked() && isOpen() && !isGenerating() && !isTyping()) {
+        if (stale && !waiting && isThere() && isTicked() && isOpen() && !isGenerating() && !isTyping()) {
             stale = false;
             askedAt = Date.now();
             part('ask').click();
@@ -66,7 +71,9 @@
 
     function onAnswered() {
         askedAt = 0;
-        mark();
+        if (isThere()) {
+            mark();
+        }
         askSoon();
     }
 
@@ -84,6 +91,9 @@
 
     /* What the tick means for the rest of the page. */
     function follow() {
+        if (!isThere()) {
+            return;
+        }
         ticked = isTicked();
         part('enabled').classList.toggle('multipass-off', !ticked);
         gradioApp().querySelectorAll('#hr_checkpoint').forEach(function(control) {
@@ -110,7 +120,9 @@
     }
 
     function onGeneration() {
-        part('swap').disabled = isGenerating();
+        if (isThere()) {
+            part('swap').disabled = isGenerating();
+        }
         askSoon();
     }
 
