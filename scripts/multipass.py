@@ -11,6 +11,7 @@ from lib_multipass.messages import open_log
 
 class Multipass(scripts.Script):
     section = "accordions"
+    create_group = False  # as the webui's own accordions: the panel is no box in a box
 
     def title(self):
         return NAME

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from support.jobs import A, B
+import pytest
+
+from support.jobs import A, B, C
 
 
 def line_of(host, **values):
@@ -14,15 +16,21 @@ def line_of(host, **values):
     return planline._html(values, ours, values.pop("faces", []))
 
 
-def test_nothing_while_off_or_unchosen(host):
+def test_nothing_while_off(host):
     assert line_of(host, enabled=False, checkpoint=B) == ""
-    assert line_of(host, enabled=True) == ""
+
+
+def test_what_is_to_be_chosen_first(host):
+    text = line_of(host, enabled=True)
+    assert "<p>Choose the checkpoint for the second pass.</p>" in text
+    assert "warning" not in text
 
 
 def test_the_line_says_what_will_happen(host):
     host.run(host.job())
     text = line_of(host, enabled=True, checkpoint=B, enable_hr=True, width=512, height=512)
-    assert text.startswith(f"<p>1 {A} · unknown · ")
+    assert text.startswith('<div data-changed="" data-missing="">')
+    assert f"<p>1 {A} · unknown · " in text
     assert f"→ 2 {B} · " in text
     assert "2 checkpoints stay in RAM" in text
     assert "warning" not in text
@@ -35,16 +43,58 @@ def test_what_is_wrong_stands_there_too(host):
     assert "<img" not in text
 
 
-def test_every_control_of_ours_updates_the_page(host):
+def test_what_stands_folded_and_is_changed_is_named(host):
+    text = line_of(host, enabled=True, checkpoint=B, vae="None", cfg_scale=4.0, adetailer="Same as first pass")
+    assert 'data-changed="Second-pass VAE, Second-pass CFG scale"' in text
+
+
+@pytest.mark.parametrize(("name", "field"), [("checkpoint", "checkpoint"), ("adetailer", "adetailer"), ("vae", "vae")])
+def test_the_field_with_a_missing_file_is_named(host, name, field):
+    assert f'data-missing="{field}"' in line_of(host, **{"enabled": True, "checkpoint": B, name: "nowhere"})
+
+
+def test_an_override_of_the_checkpoint_counts(host):
+    text = line_of(host, enabled=True, checkpoint=B, enable_hr=True, override_settings=[f"Model hash: {C}"])
+    assert f"<p>1 {C} · " in text
+
+
+def test_a_refiner_counts_while_it_is_ticked(host):
+    values = {"refiner_checkpoint": C, "refiner_switch_at": 0.8}
+    assert f"refiner: {C}" in line_of(host, enabled=True, checkpoint=B, refiner=True, **values)
+    assert "refiner" not in line_of(host, enabled=True, checkpoint=B, refiner=False, **values)
+
+
+def test_empty_fields_of_the_page_count_as_not_there(host):
+    assert f"→ 2 {B}" in line_of(host, enabled=True, checkpoint=B, width=None, hr_scale=None, override_settings=None)
+
+
+def test_one_event_asks_and_every_component_tells_of_its_changes(host):
     from lib_multipass import args
     from lib_multipass.host import planline
 
     demo = host.ui.create_ui()
-    events = [event for event in demo.dependencies if event["outputs"] == _ids(demo, "script_multipass_plan")]
-    sliders_and_ticks = 6 + 2  # sizes; Hires. fix and ADetailer
-    assert len(events) == len(args.FIELDS) + sliders_and_ticks
-    assert set(planline.WATCHED.values()) == set(planline._others)
-    assert {len(event["inputs"]) for event in events} == {len(planline.WATCHED) + len(args.FIELDS) + _faces(host)}
+    asking = [event for event in demo.dependencies if event["outputs"] == _ids(demo, "script_multipass_plan")]
+    refiner = {name for name in planline.WATCHED.values() if name.startswith("refiner")}  # the miniature has none
+    watched = len(planline.WATCHED) - len(refiner)
+    assert [len(event["inputs"]) for event in asking] == [watched + len(args.FIELDS) + _faces(host)]
+    telling = [event for event in demo.dependencies if event["js"] == planline.CHANGED]
+    tabs = _faces(host) - 2
+    assert len(telling) == watched + len(args.FIELDS) + 1 + 4 * tabs - tabs  # its ADetailer has no tick per tab
+    assert not any(event["backend_fn"] for event in telling)
+
+
+def test_components_of_an_earlier_page_are_left_alone(host):
+    """ADetailer may have had more tabs then; a page numbers its components from 0, so a number does not tell."""
+    import gradio as gr
+
+    from lib_multipass.host import planline
+
+    def telling():
+        return sum(event["js"] == planline.CHANGED for event in host.ui.create_ui().dependencies)
+
+    before = telling()
+    planline._seen["script_txt2img_adetailer_ad_model_9th"] = gr.Textbox()
+    assert telling() == before
 
 
 def test_a_file_that_the_job_would_refuse_is_refused_here_too(host, monkeypatch):

@@ -48,7 +48,7 @@ class Detailer:
         def already(tab: dict) -> bool:
             return _checkpoint_of(tab, base).filename == checkpoint.filename
 
-        if _is_frozen() and not all(already(tab) for _, tab in detailer.enabled_tabs(self.args)):
+        if is_frozen() and not all(already(tab) for _, tab in detailer.enabled_tabs(self.args)):
             raise MultipassError(
                 f"{fields.label('adetailer')}: the webui's settings are frozen on its command line, so ADetailer "
                 f"cannot run on {checkpoint.name_for_extra}; choose {fields.SAME_AS_FIRST!r} or "
@@ -118,10 +118,10 @@ def is_adetailer(script: Any) -> bool:
 
 def _can_override(name: str) -> bool:
     # An override of a setting that is not stored is an error in 1.6.0 and stays for good in later versions.
-    return name in shared.opts.data and not _is_frozen(name)
+    return name in shared.opts.data and not is_frozen(name)
 
 
-def _is_frozen(name: str = "sd_model_checkpoint") -> bool:
+def is_frozen(name: str = "sd_model_checkpoint") -> bool:
     # ADetailer changes the checkpoint by an override of this setting. The last two flags came with 1.8.0.
     flags = shared.cmd_opts
     sections = getattr(flags, "freeze_settings_in_sections", None) or ""

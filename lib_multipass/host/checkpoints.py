@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from modules import sd_models, shared
 
-from lib_multipass.checkpoints import Checkpoint
+from lib_multipass.checkpoints import Checkpoint, resolve
 from lib_multipass.messages import MultipassError
 
 
@@ -16,8 +18,39 @@ def known() -> list[Checkpoint]:
 
 
 def tiles() -> list[str]:
-    """Names for a dropdown, with or without folders as the user set it for the webui's own dropdown (1.8 and later)."""
-    return sd_models.checkpoint_tiles(use_short=getattr(shared.opts, "sd_checkpoint_dropdown_use_short", False))
+    """Names for a dropdown, as :func:`tile` gives them."""
+    ambiguous = _ambiguous()
+    return [_tile(checkpoint, ambiguous) for checkpoint in known()]
+
+
+def tile(checkpoint: Checkpoint) -> str:
+    """The name of a checkpoint in a dropdown: as in the webui's own, without folders if the user set it so (1.8 and
+    later), but never one that two checkpoints share."""
+    return _tile(checkpoint, _ambiguous())
+
+
+def shown(name: str) -> str:
+    """The name in a dropdown for any name of a checkpoint; itself if it means none or several."""
+    try:
+        return tile(resolve(name, known(), "")) if name else name
+    except MultipassError:
+        return name
+
+
+def _tile(checkpoint: Checkpoint, ambiguous: Collection[str]) -> str:
+    short = checkpoint.short_title
+    return short if _short_names() and short not in ambiguous else checkpoint.title
+
+
+def _short_names() -> bool:
+    return getattr(shared.opts, "sd_checkpoint_dropdown_use_short", False)
+
+
+def _ambiguous() -> set[str]:
+    if not _short_names():
+        return set()
+    count = Counter(checkpoint.short_title for checkpoint in known())
+    return {short for short, number in count.items() if number > 1}
 
 
 def first_of(p: Any) -> Checkpoint:

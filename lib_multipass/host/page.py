@@ -12,7 +12,7 @@ from modules.ui_components import InputAccordion, ToolButton
 
 from lib_multipass import NAME, plan
 from lib_multipass import args as fields
-from lib_multipass.host import ahead, checkpoints, crossing, keeping, planline, vaes
+from lib_multipass.host import ahead, checkpoints, crossing, keeping, planline, swap, vaes
 from lib_multipass.host.release import release
 
 HIRES_CONTROLS = {
@@ -73,22 +73,48 @@ def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
     with InputAccordion(off, label=title, elem_id=elem_id("enabled")) as made["enabled"]:
         line = gr.HTML(elem_id=elem_id("plan"), elem_classes="multipass-plan")
         with gr.Row(elem_classes="multipass-row"):
-            made["checkpoint"] = _control("checkpoint", elem_id)
-            refresh = ToolButton(
-                value=refresh_symbol, elem_id=elem_id("refresh"), tooltip="Read the checkpoint folders again."
-            )
+            with gr.Row(elem_classes="multipass-checkpoint"):
+                made["checkpoint"] = _control("checkpoint", elem_id)
+                refresh = _checkpoint_buttons(made["checkpoint"], elem_id)
             made["adetailer"] = _control("adetailer", elem_id)
-        with gr.Accordion("Second pass settings", open=False, elem_id=elem_id("settings")), gr.Row():
-            made |= {name: _control(name, elem_id) for name in fields.FIELDS if name not in made}
-            free = gr.Button("Release", elem_id=elem_id("release"), tooltip="Let go of the checkpoints that are kept.")
-            note = gr.Textbox(show_label=False, interactive=False, elem_id=elem_id("note"), visible=False)
-    names = [made[name] for name in _CHOICES]
-    refresh.click(fn=lambda: _refresh(names), inputs=[], outputs=names)
-    free.click(fn=_release, inputs=[], outputs=[note])
+        with gr.Accordion("Second pass settings", open=False, elem_id=elem_id("settings")):
+            with gr.Row(elem_classes="multipass-row"):
+                made |= {name: _control(name, elem_id) for name in fields.FIELDS if name not in made}
+            _release_row(elem_id)
+        ask = _unsaved(gr.Button("Plan", visible=False, elem_id=elem_id("ask")))
+    files = [made[name] for name in _CHOICES]
+    refresh.click(fn=lambda: _refresh(files), inputs=[], outputs=files)
     global _plan_line  # pages are built one at a time, before they are served
-    _plan_line = planline.PlanLine(line, [made[name] for name in fields.FIELDS])
+    _plan_line = planline.PlanLine(line, ask, [made[name] for name in fields.FIELDS])
     pasted = [(component, _pasted(name)) for name, component in made.items() if _is_pasted(name)]
     return [made[name] for name in fields.FIELDS], pasted
+
+
+def _checkpoint_buttons(checkpoint: gr.Dropdown, elem_id: Callable[[str], str]) -> ToolButton:
+    """The buttons beside the second pass's checkpoint; the refresh button of the two."""
+    exchange = ToolButton(
+        value="\u21c5",
+        elem_id=elem_id("swap"),
+        tooltip="Exchange this checkpoint and the one of the first pass.",
+        visible=swap.is_possible(),
+    )
+    swap.connect(exchange, checkpoint, _unsaved(gr.Textbox("", visible=False, elem_id=elem_id("selected"))))
+    return ToolButton(value=refresh_symbol, elem_id=elem_id("refresh"), tooltip="Read the checkpoint folders again.")
+
+
+def _release_row(elem_id: Callable[[str], str]) -> None:
+    with gr.Row(elem_classes="multipass-release"):
+        free = gr.Button(
+            "Release", size="sm", elem_id=elem_id("release"), tooltip="Let go of the checkpoints that are kept."
+        )
+        note = _unsaved(gr.Textbox(show_label=False, interactive=False, elem_id=elem_id("note"), visible=False))
+    free.click(fn=_release, inputs=[], outputs=[note])
+
+
+def _unsaved(component: Any) -> Any:
+    """The component, kept out of ui-config.json."""
+    component.do_not_save_to_config = True
+    return component
 
 
 _CHOICES: dict[str, Callable[[], list[str]]] = {
@@ -133,6 +159,8 @@ def _is_pasted(name: str) -> bool:
 
 def _pasted(name: str) -> Callable[[dict], Any]:
     def value(params: dict) -> Any:
-        return plan.pasted_values(params)[name]
+        found = plan.pasted_values(params)[name]
+        is_file = name in ("checkpoint", "adetailer") and found not in fields.ADETAILER_MODES
+        return checkpoints.shown(found) if is_file else found
 
     return value

@@ -1,18 +1,31 @@
-"""The panel's plan line: what the job on the screen would do."""
+"""The panel's plan line: what the job on the screen would do.
+
+The page's script (``javascript/multipass.js``) is told of every change and asks for the plan when the changes have
+settled, the panel is open and nothing is being generated; it asks by a click on a hidden button.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 import gradio as gr
+from gradio.context import Context
 from modules import scripts
 
 from lib_multipass import args as fields
+from lib_multipass.forecast import Forecast
 from lib_multipass.host import adetailer
 from lib_multipass.host.requests import PlanRequest, plan_of
 from lib_multipass.messages import MultipassError, log
+from lib_multipass.placement import DISK
+
+try:
+    from modules.infotext_utils import create_override_settings_dict
+except ImportError:  # up to 1.7.0
+    from modules.generation_parameters_copypaste import create_override_settings_dict
 
 WATCHED = {
     "txt2img_prompt": "prompt",
@@ -25,63 +38,119 @@ WATCHED = {
     "txt2img_hr_resize_x": "hr_resize_x",
     "txt2img_hr_resize_y": "hr_resize_y",
     "txt2img_hr_upscaler": "hr_upscaler",
+    "txt2img_enable-checkbox": "refiner",
+    "txt2img_checkpoint": "refiner_checkpoint",
+    "txt2img_switch_at": "refiner_switch_at",
+    "txt2img_override_settings": "override_settings",
 }
-"""Components of the webui's page (1.6.0 to 1.10.1) that the plan depends on, and their names in a request."""
+"""Components of the webui's page (1.6.0 to 1.10.1) that the plan depends on, and their names in a request; ``refiner``
+is the refiner's tick."""
+OF_A_TAB = re.compile(r"script_txt2img_adetailer_ad_(tab_enable|model|use_checkpoint|checkpoint)(_\d+(st|nd|rd|th))?")
+"""Components of ADetailer's tabs that the plan depends on. Their values are in ADetailer's arguments."""
 LAST = "html_log_txt2img"
 """A component that the webui builds after all of these, on the same page."""
 
+CHANGED = "() => { document.dispatchEvent(new Event('multipass:changed')); return []; }"
+ANSWERED = "() => { document.dispatchEvent(new Event('multipass:answered')); return []; }"
 
-_others: dict[str, Any] = {}
-"""These components of the page that is being built, by their names in a request; some are older than our panel."""
+
+_seen: dict[str, Any] = {}
+"""Components by id, of the page that is being built and of earlier ones; some are older than our panel."""
 
 
 class PlanLine:
     """The line of one page, and what it is connected with."""
 
-    def __init__(self, line: gr.HTML, ours: Sequence[Any]) -> None:
+    def __init__(self, line: gr.HTML, ask: gr.Button, ours: Sequence[Any]) -> None:
+        """Make it; :func:`remember` connects it.
+
+        Args:
+            line: the line itself.
+            ask: a hidden button that the page's script clicks.
+            ours: the panel's inputs in the order of the fields.
+        """
         self._line = line
+        self._ask = ask
         self._ours = list(ours)
 
     def connect(self) -> None:
-        """Follow the controls of the page that is being built; to be called when all of them are there."""
+        """Follow the components of the page that is being built; to be called when all of them are there."""
+        page = Context.root_block.blocks
+        here = {elem_id: component for elem_id, component in _seen.items() if page.get(component._id) is component}
+        others = {name: here[elem_id] for elem_id, name in WATCHED.items() if elem_id in here}
+        tabs = [component for elem_id, component in here.items() if elem_id not in WATCHED]
         runner = scripts.scripts_txt2img
         detailer = next(filter(adetailer.is_adetailer, runner.alwayson_scripts), None)
         faces = runner.inputs[detailer.args_from : detailer.args_to] if detailer else []
-        names, inputs = list(_others), [*_others.values(), *self._ours, *faces]
+        names, at = list(others), len(others) + len(self._ours)
 
-        def update(*values: Any) -> dict:
-            at, ours = len(names), len(names) + len(self._ours)
-            return gr.update(value=_html(dict(zip(names, values, strict=False)), values[at:ours], values[ours:]))
+        def update(*values: Any) -> str:
+            return _html(dict(zip(names, values, strict=False)), values[len(names) : at], values[at:])
 
-        ticks = [component for component in (_others.get("enable_hr"), *faces[:1]) if component is not None]
-        for component in (*self._ours, *ticks):
-            component.change(update, inputs, [self._line], queue=False, show_progress=False)
-        for name in ("width", "height", "batch_size", "hr_scale", "hr_resize_x", "hr_resize_y"):
-            if hasattr(_others.get(name), "release"):
-                _others[name].release(update, inputs, [self._line], queue=False, show_progress=False)
+        inputs = [*others.values(), *self._ours, *faces]
+        asked = self._ask.click(update, inputs, [self._line], queue=False, show_progress=False)
+        asked.then(None, _js=ANSWERED)  # after a failure too
+        for component in (*others.values(), *self._ours, *faces[:1], *tabs):
+            component.change(None, _js=CHANGED)
 
 
 def remember(component: Any, elem_id: str | None, line: PlanLine | None) -> None:
     """Take note of a component of the page that is being built; after the last one, connect the line."""
-    if elem_id in WATCHED:
-        _others[WATCHED[elem_id]] = component
+    if elem_id in WATCHED or OF_A_TAB.fullmatch(elem_id or ""):
+        _seen[elem_id] = component
     elif elem_id == LAST and line is not None:
         line.connect()
 
 
-def _html(values: dict[str, Any], ours: Sequence[Any], faces: Sequence[Any]) -> str:
-    """The line for these values of the page; empty while Multipass is off or nothing is chosen."""
-    if not ours[0] or not ours[list(fields.FIELDS).index("checkpoint")]:
+def _html(values: Mapping[str, Any], ours: Sequence[Any], faces: Sequence[Any]) -> str:
+    """The line for these values of the page; empty while Multipass is off.
+
+    The page's script takes from it which of the folded settings are changed, and which field has a wrong value.
+    """
+    if not ours[0]:
         return ""
-    listed = {"Multipass": {"args": list(ours)}, "ADetailer": {"args": list(faces)}}
+    missing, paragraphs = "", []
     try:
-        plan = plan_of(PlanRequest(**values, alwayson_scripts=listed))
+        if ours[list(fields.FIELDS).index("checkpoint")]:
+            paragraphs = _paragraphs(plan_of(_request(values, ours, faces)))
+        else:
+            paragraphs = [("", "Choose the checkpoint for the second pass.")]
     except MultipassError as error:
-        return f'<p class="multipass-warning">{escape(error.detail)}</p>'
+        missing = next((name for name in fields.FIELDS if error.detail.startswith(f"{fields.label(name)}:")), "")
+        paragraphs = [(WARNING, error.detail)]
     except Exception:
         log.exception("the plan could not be made")
-        return ""
-    notes = "".join(
-        f'<p class="multipass-warning">{escape(note)}</p>' for note in (plan.reason, *plan.warnings) if note
-    )
-    return f"<p>{escape(plan.text())}</p>{notes}"
+        paragraphs = [(WARNING, "The plan could not be made; the console says why.")]
+    lines = "".join(f"<p{kind}>{escape(text)}</p>" for kind, text in paragraphs)
+    changed = ", ".join(fields.label(name) for name in _changed(ours))
+    return f'<div data-changed="{escape(changed)}" data-missing="{missing}">{lines}</div>'
+
+
+WARNING = ' class="multipass-warning"'
+
+
+def _paragraphs(plan: Forecast) -> list[tuple[str, str]]:
+    """Attributes and text of each."""
+    loads = any(kept.then == DISK for kept in plan.checkpoints)
+    reason = [(WARNING if loads else "", plan.reason)] if plan.reason else []
+    return [("", plan.text()), *reason, *((WARNING, text) for text in plan.warnings)]
+
+
+def _changed(ours: Sequence[Any]) -> list[str]:
+    """The folded settings that are not as they come."""
+    given = dict(zip(fields.FIELDS, ours, strict=True))
+    return [name for name in FOLDED if given[name] not in (None, fields.default(name))]
+
+
+FOLDED = [name for name in fields.FIELDS if name not in ("enabled", "checkpoint", "adetailer")]
+"""What stands in the panel's folded row."""
+
+
+def _request(values: Mapping[str, Any], ours: Sequence[Any], faces: Sequence[Any]) -> PlanRequest:
+    """The request that the page would send; what is empty is as in a request without it."""
+    given = {name: value for name, value in values.items() if value is not None}
+    if not given.pop("refiner", False):
+        given = {name: value for name, value in given.items() if not name.startswith("refiner")}
+    overrides = create_override_settings_dict(given.pop("override_settings", None) or [])
+    listed = {"Multipass": {"args": list(ours)}, "ADetailer": {"args": list(faces)}}
+    return PlanRequest(**given, override_settings=overrides, alwayson_scripts=listed)

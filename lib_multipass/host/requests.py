@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from lib_multipass.args import PassArgs
+from lib_multipass.args import SAME_AS_SECOND, PassArgs
+from lib_multipass.detailer import enabled_tabs
 from lib_multipass.forecast import Forecast
 from lib_multipass.host import adetailer, crossing, outlook
 from lib_multipass.messages import MultipassError
@@ -71,6 +72,8 @@ def _warnings(request: PlanRequest, args: PassArgs, plan: Plan) -> list[str]:
         warnings.append("Multipass is off in this request.")
     if not request.enable_hr:
         warnings.append("Hires. fix is off; Multipass will switch it on.")
+    if args.adetailer != SAME_AS_SECOND and not any(enabled_tabs(_args_of(request, "adetailer"))):
+        warnings.append("No ADetailer tab is on, so the ADetailer checkpoint has no use.")
     if not crossing.lets_latents_cross(request, plan):
         warnings.append("A latent upscaler cannot lead from one of these architectures to the other.")
     return warnings

@@ -1,5 +1,6 @@
 // What extensions expect of the page, and the ticks of the input accordions.
-const uiLoaded = [], uiUpdate = [];
+const uiLoaded = [], uiUpdate = [], optionsChanged = [];
+let desiredCheckpointName = "";
 
 function gradioApp() {
     const host = document.querySelector("gradio-app");
@@ -8,6 +9,33 @@ function gradioApp() {
 function onUiLoaded(callback) { uiLoaded.push(callback); }
 function onUiUpdate(callback) { uiUpdate.push(callback); }
 const onAfterUiUpdate = onUiUpdate;
+function onOptionsChanged(callback) { optionsChanged.push(callback); }
+function optionsHaveChanged() { optionsChanged.forEach((callback) => callback()); }
+
+// What the cards of checkpoints call.
+function selectCheckpoint(name) {
+    desiredCheckpointName = name;
+    gradioApp().querySelector("#change_checkpoint").click();
+}
+
+// While a job runs, the buttons that end it stand there.
+function showSubmitButtons(tab, idle) {
+    ["interrupt", "skip"].forEach((name) => {
+        gradioApp().querySelector(`#${tab}_${name}`).style.display = idle ? "none" : "block";
+    });
+}
+function submit(...values) {
+    showSubmitButtons("txt2img", false);
+    return values;
+}
+
+function showTooltips() {
+    window.gradio_config.components.forEach(({ props }) => {
+        const element = props.webui_tooltip && props.elem_id && document.getElementById(props.elem_id);
+        if (element) element.title = props.webui_tooltip;
+    });
+}
+uiLoaded.push(showTooltips);
 
 // The Python side calls this when the hidden checkbox changes.
 function inputAccordionChecked(id, on) {

@@ -77,7 +77,11 @@ def _quick_settings():
             lambda: {"choices": sd_models.checkpoint_tiles()},
             "refresh_sd_model_checkpoint",
         )
-    chosen.change(_change_setting("sd_model_checkpoint"), [chosen], [chosen], show_progress=False)
+    by_name = gr.Button("Change checkpoint", elem_id="change_checkpoint", visible=False)
+    change = _change_setting("sd_model_checkpoint")
+    take = "(shown) => { const name = desiredCheckpointName; desiredCheckpointName = ''; return [name || shown]; }"
+    for event, js in ((chosen.change, None), (by_name.click, take)):
+        event(change, [chosen], [chosen], show_progress=False, _js=js).then(None, _js="optionsHaveChanged")
     shared.settings_components = {"sd_model_checkpoint": chosen}
 
 
@@ -149,6 +153,7 @@ def _txt2img_tab():
             tab.paste = ToolButton("\u2199\ufe0f", elem_id="paste")
             interrupt = gr.Button("Interrupt", elem_id="txt2img_interrupt")
             interrupt.click(shared.state.interrupt, [], [], queue=False)
+            gr.Button("Skip", elem_id="txt2img_skip").click(shared.state.skip, [], [], queue=False)
     with gr.Row():
         with gr.Column(elem_id="txt2img_settings"):
             runner.prepare_ui()
@@ -194,7 +199,8 @@ def _connect(tab, outputs):
     names = [tab.hr_checkpoint, tab.hr_sampler, tab.hr_scheduler, tab.hr_prompt, tab.hr_negative, tab.overrides]
     run = wrap_gradio_gpu_call(_with_files(txt2img.txt2img), extra_outputs=[None, "", ""])
     for event in (tab.generate.click, tab.prompt.submit):
-        event(run, [*first, *hires, *names, *tab.script_inputs], outputs, show_progress=False)
+        done = event(run, [*first, *hires, *names, *tab.script_inputs], outputs, show_progress=False, _js="submit")
+        done.then(None, _js="() => showSubmitButtons('txt2img', true)")
     fields = _paste_fields(tab) + scripts.scripts_txt2img.infotext_fields
     parameters_copypaste.add_paste_fields("txt2img", None, fields, tab.overrides)
     binding = parameters_copypaste.ParamBinding(tab.paste, "txt2img", source_text_component=tab.prompt)

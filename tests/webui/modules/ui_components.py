@@ -5,7 +5,6 @@ class ToolButton(gr.Button):
     """A small button with one sign on it."""
 
     def __init__(self, *args, **kwargs):
-        kwargs.pop("tooltip", None)
         super().__init__(*args, elem_classes=["tool", *kwargs.pop("elem_classes", [])], min_width=40, **kwargs)
 
     def get_block_name(self):

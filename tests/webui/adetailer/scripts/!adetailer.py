@@ -60,6 +60,7 @@ class AfterDetailerScript(scripts.Script):
                 lambda known, value, name=name: {**known, name: value, "is_api": ()},
                 [state, widget],
                 [state],
+                queue=False,
                 show_progress=False,
             )
             label = "model" if name == "ad_model" else widget.label.removeprefix("ADetailer ").removesuffix(suffix(n))

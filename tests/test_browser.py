@@ -1,0 +1,367 @@
+"""The page in a browser, on running webuis: the miniature always, real ones when given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from support import browser as browsers
+from support.browser import Tab
+from support.jobs import A, B, C, without
+from support.webuis import Server
+
+pytestmark = [
+    pytest.mark.skipif(browsers.program() is None, reason=browsers.HOW_TO_GIVE),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsers.chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def tab_of(browser: Browser) -> Iterator[Callable[..., Tab]]:
+    """Open a tab on a server; at the end nobody may have complained."""
+    tabs = []
+
+    def make(server: Server, query: str = "", width: int = 1280) -> Tab:
+        page = browser.new_page(viewport={"width": width, "height": 1200})
+        tabs.append(Tab(page, server))
+        return tabs[-1].open(query)
+
+    yield make
+    complaints = [complaint for tab in tabs for complaint in tab.complaints]
+    for tab in tabs:
+        tab.page.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def tab(pair, tab_of: Callable[..., Tab]) -> Iterator[Tab]:
+    """The page with A selected."""
+    pair.ours.client.post("/sdapi/v1/options", {"sd_model_checkpoint": f"{A}.safetensors"})
+    return tab_of(pair.ours)
+
+
+def small(tab: Tab) -> None:
+    """Let the page make quick pictures."""
+    for name in ("txt2img_width", "txt2img_height"):
+        field = tab.page.locator(f"#{name} input[type=number]")
+        field.fill("64")
+        field.blur()
+    seed = tab.page.locator("#txt2img_seed input")
+    if seed.count():
+        seed.first.fill("7")
+        seed.first.blur()
+    steps = tab.page.locator("#txt2img_steps input[type=number]")
+    if steps.count():
+        steps.fill("4")
+        steps.blur()
+
+
+def test_from_the_tick_to_the_same_picture_again(tab):
+    assert not tab.is_ticked("txt2img_hr")
+    tab.tick()
+    tab.wait(lambda: tab.is_ticked("txt2img_hr"))
+    expect(tab.one("txt2img_hr_upscaler")).to_be_visible()
+    tab.expect_plan("Choose the checkpoint")
+    tab.choose("script_multipass_checkpoint", B)
+    tab.expect_plan(f"1 {A} · ", f"→ 2 {B} · ", "2 checkpoints")
+    assert "warning" not in tab.part("plan").inner_html()
+    small(tab)
+    tab.page.locator("#txt2img_prompt textarea").fill("a cat, sunny")
+    infotext = tab.generate()
+    assert re.search(rf"Multipass checkpoint: {B}\.safetensors", infotext)
+    picture = tab.picture()
+
+    tab.tick(False)
+    tab.page.reload()
+    tab.open()
+    tab.paste(infotext)
+    assert tab.is_ticked("script_multipass_enabled")
+    assert tab.is_ticked("txt2img_hr")
+    assert tab.value("script_multipass_checkpoint").startswith(f"{B}.safetensors")
+    tab.expect_plan(f"→ 2 {B} · ")
+    assert without(tab.generate()) == without(infotext)
+    assert tab.picture() == picture
+
+
+def test_swap(tab):
+    tab.tick()
+    tab.part("swap").click()  # nothing is chosen yet
+    tab.choose("script_multipass_checkpoint", B)
+    tab.expect_plan(f"1 {A} · ", f"→ 2 {B} · ")
+    tab.part("swap").click()
+    tab.expect_plan(f"1 {B} · ", f"→ 2 {A} · ")
+    assert tab.value("script_multipass_checkpoint").startswith(f"{A}.safetensors")
+    tab.wait(lambda: tab.value("setting_sd_model_checkpoint").startswith(f"{B}.safetensors"))
+    assert tab.server.client.get("/sdapi/v1/options")["sd_model_checkpoint"].startswith(B)
+
+
+def test_the_plan_follows_the_page(tab):
+    tab.tick()
+    tab.choose("script_multipass_checkpoint", B)
+    tab.expect_plan(f"1 {A} · ")
+    tab.choose("setting_sd_model_checkpoint", C)
+    tab.expect_plan(f"1 {C} · ")
+    tab.flip("txt2img_hr")
+    tab.expect_plan("Hires. fix is off")
+    tab.flip("txt2img_hr")
+    expect(tab.part("plan")).not_to_contain_text("Hires. fix is off")
+    if tab.server.webui.adetailer:
+        detailer = "script_txt2img_adetailer_ad_main_accordion"
+        tab.flip(detailer)
+        tab.expect_plan(f"faces: {B}")
+
+
+def test_nothing_is_asked_for_while_the_panel_is_closed(tab):
+    tab.choose("txt2img_hr_upscaler", "Lanczos") if tab.is_ticked("txt2img_hr") else None
+    tab.choose("setting_sd_model_checkpoint", C)
+    tab.settle()
+    assert tab.plans == 0
+    tab.tick()
+    tab.choose("script_multipass_checkpoint", B)
+    tab.expect_plan(f"1 {C} · ")
+    asked = tab.plans
+    assert asked
+    tab.tick(False)
+    tab.choose("setting_sd_model_checkpoint", A)
+    tab.settle()
+    assert tab.plans == asked
+    expect(tab.part("plan").locator("p").first).to_be_hidden()
+    tab.tick()
+    tab.expect_plan(f"1 {A} · ")
+
+
+def test_nothing_is_asked_for_while_a_picture_is_made(tab):
+    tab.tick()
+    tab.choose("script_multipass_checkpoint", B)
+    tab.expect_plan(f"1 {A} · ")
+    tab.settle()
+    asked = tab.plans
+    tab.page.evaluate("document.getElementById('txt2img_skip').style.display = 'block'")
+    expect(tab.part("swap")).to_be_disabled()
+    tab.choose("script_multipass_checkpoint", C)
+    tab.settle()
+    assert tab.plans == asked
+    tab.page.evaluate("document.getElementById('txt2img_skip').style.display = 'none'")
+    expect(tab.part("swap")).to_be_enabled()
+    tab.expect_plan(f"→ 2 {C} · ")
+    tab.settle()
+    assert tab.plans == asked + 1
+
+
+def test_a_prompt_counts_once_it_is_left(tab):
+    tab.tick()
+    tab.choose("script_multipass_checkpoint", B)
+    tab.settle()
+    asked = tab.plans
+    prompt = tab.page.locator("#txt2img_prompt textarea")
+    prompt.press_sequentially("a cat <lora:fur:1>", delay=40)
+    tab.settle()
+    assert tab.plans == asked
+    prompt.blur()
+    tab.settle()
+    assert tab.plans == asked + 1
+
+
+def test_changes_in_a_row_are_asked_for_once(tab):
+    tab.tick()
+    tab.choose("script_multipass_checkpoint", B)
+    tab.settle()
+    asked = tab.plans
+    slider = tab.page.locator("#txt2img_hr_scale input[type=number]")
+    for scale in ("1.5", "1.6", "1.7", "1.8"):
+        slider.fill(scale)
+    tab.settle()
+    assert tab.plans == asked + 1
+
+
+def test_the_folded_row_shows_that_something_in_it_is_changed(tab):
+    tab.tick()
+    tab.choose("script_multipass_checkpoint", B)
+    row = tab.part("settings")
+    tab.settle()
+    assert "multipass-changed" not in row.get_attribute("class")
+    title = row.locator("> .label-wrap")
+    title.focus()
+    title.press("Enter")
+    expect(title).to_have_attribute("aria-expanded", "true")
+    tab.choose("script_multipass_vae", "None")
+    expect(row).to_have_class(re.compile("multipass-changed"))
+    expect(title).to_have_attribute("title", "Changed: Second-pass VAE.")
+    tab.choose("script_multipass_vae", "Use same VAE")
+    expect(row).not_to_have_class(re.compile("multipass-changed"))
+
+
+def test_release_says_what_was_freed(tab):
+    tab.tick()
+    tab.choose("script_multipass_checkpoint", B)
+    small(tab)
+    tab.generate()
+    tab.fold_out()
+    tab.part("release").click()
+    tab.wait(lambda: tab.value("script_multipass_note").startswith(f"Released {B}: "))
+
+
+def test_refresh_keeps_the_choice_and_finds_new_files(tab):
+    tab.tick()
+    tab.choose("script_multipass_checkpoint", B)
+    folder = tab.server.data / "models" / "Stable-diffusion"
+    new = folder / "fresh.safetensors"
+    new.write_bytes((folder / f"{C}.safetensors").read_bytes())
+    try:
+        tab.part("refresh").click()
+        tab.settle()
+        assert tab.value("script_multipass_checkpoint").startswith(f"{B}.safetensors")
+        tab.choose("script_multipass_checkpoint", "fresh")
+        tab.expect_plan("→ 2 fresh · ")
+    finally:
+        new.unlink()
+        tab.server.client.post("/sdapi/v1/refresh-checkpoints")
+    tab.part("refresh").click()
+    tab.choose("script_multipass_adetailer", "Same as first pass")  # the plan is asked for again
+    tab.expect_plan("there is no checkpoint 'fresh.safetensors")
+    field = tab.page.locator("#script_multipass_checkpoint input")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    assert field.input_value().startswith("fresh.safetensors")
+
+
+def test_a_pasted_checkpoint_that_is_not_here_stays_visible(tab):
+    name = "<img src=x onerror=document.title=1>.safetensors [0123456789]"
+    tab.paste(
+        "a cat\nSteps: 4, Sampler: Euler, CFG scale: 5, Seed: 7, Size: 64x64, Denoising strength: 0.6, "
+        f"Hires upscale: 2, Hires upscaler: Latent, Multipass checkpoint: {name}"
+    )
+    assert tab.value("script_multipass_checkpoint") == name
+    tab.expect_plan(f"there is no checkpoint '{name}'")
+    assert tab.part("plan").locator("img").count() == 0
+    assert tab.page.title() != "1"
+
+
+def test_hostile_names_never_become_html(tab):
+    name = "a <img src=x onerror=document.title=1> & b"
+    folder = tab.server.data / "models" / "Stable-diffusion"
+    hostile = folder / f"{name}.safetensors"
+    hostile.write_bytes((folder / f"{B}.safetensors").read_bytes())
+    try:
+        tab.tick()
+        tab.part("refresh").click()
+        tab.settle()
+        tab.choose("script_multipass_checkpoint", "onerror")
+        tab.expect_plan(f"→ 2 {name} · ")
+        assert tab.page.locator("#script_multipass_enabled img").count() == 0
+        assert tab.page.title() != "1"
+    finally:
+        hostile.unlink()
+        tab.server.client.post("/sdapi/v1/refresh-checkpoints")
+
+
+def test_the_webuis_own_hires_checkpoint_shows_who_governs_it(tab):
+    own = tab.page.locator("#hr_checkpoint")
+    tab.tick()
+    expect(own).to_have_class(re.compile("multipass-governed"))
+    assert "Multipass chooses" in own.get_attribute("title")
+    tab.tick(False)
+    expect(own).not_to_have_class(re.compile("multipass-governed"))
+    expect(own).to_have_attribute("title", "")
+
+
+def test_a_second_tab_has_its_own_panel(tab, tab_of):
+    other = tab_of(tab.server)
+    tab.tick()
+    tab.choose("script_multipass_checkpoint", B)
+    assert not other.is_ticked("script_multipass_enabled")
+    other.tick()
+    other.choose("script_multipass_checkpoint", C)
+    other.expect_plan(f"→ 2 {C} · ")
+    tab.choose("script_multipass_adetailer", "Same as first pass")
+    tab.expect_plan(f"→ 2 {B} · ", "No ADetailer tab")
+    assert tab.value("script_multipass_checkpoint").startswith(B)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_jumps_in_either_theme(tab, tab_of, theme):
+    shown = tab_of(tab.server, f"?__theme={theme}")
+    shown.tick()
+    shown.expect_plan("Choose")
+    height = shown.part("enabled").bounding_box()["height"]
+    shown.choose("script_multipass_checkpoint", B)
+    shown.expect_plan(f"→ 2 {B} · ")
+    shown.flip("txt2img_hr")
+    shown.expect_plan("Hires. fix is off")
+    assert shown.part("enabled").bounding_box()["height"] == height
+    warning = shown.part("plan").locator(".multipass-warning").first
+    assert contrast(*warning.evaluate(COLOURS)) >= 4.5
+    assert contrast(*shown.part("plan").locator("p").first.evaluate(COLOURS)) >= 4.5
+
+
+COLOURS = """element => {
+    let behind = element;
+    while (getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)') behind = behind.parentElement;
+    return [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor];
+}"""
+
+
+def contrast(text: str, behind: str) -> float:
+    """Of two CSS colours, as WCAG 2 has it."""
+    dark, light = sorted(_luminance(colour) for colour in (text, behind))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_a_narrow_page(tab, tab_of):
+    narrow = tab_of(tab.server, width=360)
+    narrow.tick()
+    narrow.choose("script_multipass_checkpoint", B)
+    narrow.expect_plan(f"→ 2 {B} · ")
+    narrow.fold_out()
+    for name in ("plan", "checkpoint", "swap", "refresh", "adetailer", "vae", "keep", "release"):
+        box = narrow.part(name).bounding_box()
+        assert box["x"] >= 0, name
+        assert box["x"] + box["width"] <= 360, name
+    dropdown, button = narrow.part("checkpoint").bounding_box(), narrow.part("swap").bounding_box()
+    assert dropdown["y"] < button["y"] + button["height"] <= dropdown["y"] + dropdown["height"] + 4
+
+
+def test_the_keyboard_goes_through_the_panel_in_order(tab):
+    tab.tick()
+    tab.page.locator("#script_multipass_checkpoint input").focus()
+    order = []
+    for _ in range(4):
+        tab.page.keyboard.press("Tab")
+        order.append(tab.page.evaluate("document.activeElement.closest('[id]').id"))
+    assert order[:3] == ["script_multipass_swap", "script_multipass_refresh", "script_multipass_adetailer"]
+    assert (
+        tab.page.evaluate("document.activeElement.closest('[id^=script_multipass]').id") == "script_multipass_settings"
+    )
+    for name in ("swap", "refresh"):
+        assert tab.part(name).get_attribute("aria-label")
+        assert tab.part(name).get_attribute("title")
+
+
+def test_after_reload_ui(tab, tab_of):
+    starts = tab.server.log.count("Startup time")
+    tab.one("settings_restart_gradio").dispatch_event("click")
+    tab.wait(lambda: tab.server.log.count("Startup time") > starts)
+    again = tab_of(tab.server)
+    again.tick()
+    again.choose("script_multipass_checkpoint", B)
+    again.expect_plan(f"→ 2 {B} · ")
+    again.settle()
+    asked = again.plans
+    again.choose("script_multipass_checkpoint", C)
+    again.expect_plan(f"→ 2 {C} · ")
+    again.settle()
+    assert again.plans == asked + 1
