@@ -11,7 +11,7 @@ import torch
 from modules import hashes, patches, processing, script_callbacks, sd_models, sd_vae, shared
 from modules.textual_inversion import textual_inversion
 
-from lib_multipass.host import ahead, cache, files, first_pass, follow, gauge, memory, networks, second_pass
+from lib_multipass.host import ahead, cache, files, first_pass, follow, gauge, infotext, memory, networks, second_pass
 from lib_multipass.report import Journal, Swap
 
 KEY = "lib_multipass"
@@ -86,6 +86,7 @@ def _governed_reload(original: Callable) -> Callable:
             name = sd_models.model_data.sd_model.sd_checkpoint_info.name_for_extra
             _journal.swaps.append(Swap(name, time.perf_counter() - started, _disk_loads - loads))
             networks.swapped(previous, sd_models.model_data.sd_model.sd_checkpoint_info)
+            infotext.swapped()
         return result
 
     return reload_model_weights
