@@ -74,10 +74,7 @@ def test_the_short_names_of_the_users_dropdown_are_taken(host, paste, monkeypatc
     assert updates["script_multipass_checkpoint"]["choices"] == host.sd_models.checkpoint_tiles(use_short=True)
 
 
-def test_what_is_not_here_stays_visible_and_is_told(host, paste, caplog, monkeypatch):
-    from lib_multipass.messages import log
-
-    monkeypatch.setattr(log, "propagate", True)
+def test_what_is_not_here_stays_visible_and_is_told(paste, capsys):
     updates = paste(Multipass_checkpoint="<b>.safetensors [0123456789]", Multipass_third_pass="yes")
     assert ours(updates)["checkpoint"] == "<b>.safetensors [0123456789]"
     assert updates["script_multipass_checkpoint"]["choices"][-1] == "<b>.safetensors [0123456789]"
@@ -85,7 +82,7 @@ def test_what_is_not_here_stays_visible_and_is_told(host, paste, caplog, monkeyp
     assert note["visible"] is True
     assert "there is no checkpoint &#x27;&lt;b&gt;.safetensors" in note["value"]
     assert "Multipass third pass: yes" in note["value"]
-    assert len(caplog.records) == 2  # once for the paste, not once for each control
+    assert capsys.readouterr().err.count("[Multipass] pasted: ") == 2  # once for the paste, not for each control
 
 
 def test_the_first_passes_checkpoint_is_offered_where_another_is_selected(paste):
