@@ -49,6 +49,10 @@ class Job:
         self.running = True
         self.shown: first_pass.Shown | None = None
         """The first passes, if they are to be shown."""
+        self.added_later: set[str] = set()
+        """Keys of the infotext that came up in the hires pass, see :func:`lib_multipass.replay.first_pass_params`."""
+        self.copied = (-1, 0)
+        """Of the last copy that was saved before a hires pass: the number of the batch, the number in it."""
 
     def runs_around(self, p: Any) -> bool:
         """Whether ``p`` is a copy that was made inside this job, not a job of its own."""

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from modules import hashes, patches, processing, script_callbacks, sd_models, sd_vae, shared
+from modules import hashes, images, patches, processing, script_callbacks, sd_models, sd_vae, shared
 from modules.textual_inversion import textual_inversion
 
 from lib_multipass.host import (
     ahead,
     api,
     cache,
+    copies,
     files,
     first_pass,
     follow,
@@ -187,6 +188,7 @@ _WRAPPED = (
     (sd_vae, "load_vae_dict", second_pass.kept_in_memory),
     (processing.StableDiffusionProcessingTxt2Img, "calculate_hr_conds", second_pass.conditioned_on_its_own),
     (processing.StableDiffusionProcessing, "parse_extra_network_prompts", networks.fitted),
+    (images, "save_image", copies.true_to_itself),
 )
 
 

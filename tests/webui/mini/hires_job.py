@@ -115,7 +115,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
                 self.seeds[i],
                 self.prompts[i],
                 "png",
-                info,
+                info=info,
                 p=self,
                 suffix="-before-highres-fix",
             )
