@@ -17,16 +17,6 @@ PREFIX = f"{NAME} "
 VERSION_KEY = f"{NAME} version"
 
 
-def safe(value: Any) -> Any:
-    """The value as it can stand in an infotext.
-
-    The webui quotes what has a comma, a colon or a line break, and reads what begins with a quotation mark as quoted
-    up to the next one (``quote`` and ``re_param_code`` in ``infotext_utils.py``, 1.6.0 to 1.10.1). So a name loses
-    the marks that it begins with; its hash, or else the rest of it, still leads to the file.
-    """
-    return value.lstrip('"') or value if isinstance(value, str) else value
-
-
 @dataclass(frozen=True)
 class Pasted:
     """What an infotext says about Multipass."""

@@ -10,7 +10,7 @@ from lib_multipass import __version__
 from lib_multipass import args as fields
 from lib_multipass.args import PassArgs
 from lib_multipass.checkpoints import Checkpoint, resolve
-from lib_multipass.pasting import VERSION_KEY, safe
+from lib_multipass.pasting import VERSION_KEY
 from lib_multipass.second_pass import SecondPass, second_pass
 
 
@@ -47,7 +47,7 @@ class Plan:
             values["adetailer"] = self.faces.title
         keys = {name: entry.metadata["infotext"] for name, entry in fields.FIELDS.items()}
         found = {keys[name]: value for name, value in values.items() if keys[name] and value != fields.default(name)}
-        return {key: safe(value) for key, value in found.items()} | {VERSION_KEY: __version__}
+        return found | {VERSION_KEY: __version__}
 
 
 def make_plan(args: PassArgs, base: Checkpoint, known: Iterable[Checkpoint], vaes: Iterable[str] = ()) -> Plan:

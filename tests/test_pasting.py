@@ -9,7 +9,7 @@ import pytest
 from lib_multipass import __version__, args
 from lib_multipass.args import PassArgs
 from lib_multipass.messages import MultipassError
-from lib_multipass.pasting import about_origin, choices_with, origin_of, read, safe
+from lib_multipass.pasting import about_origin, choices_with, origin_of, read
 from lib_multipass.plan import make_plan
 from test_checkpoints import CARTOON, IN_FOLDER, KNOWN, PHOTO
 
@@ -104,13 +104,6 @@ def test_a_vae_that_is_not_here_stays_and_is_told():
     assert pasted.values["vae"] == "lost.pt"
     assert "there is no VAE 'lost.pt'" in pasted.notes[0]
     assert read({**MINE, "Multipass VAE": "EMA"}, KNOWN, VAES).values["vae"] == "ema.pt"
-
-
-def test_names_lose_the_quotation_marks_that_the_webui_could_not_read_back():
-    assert safe('"quoted" name') == 'quoted" name'
-    assert safe('a "b"') == 'a "b"'
-    assert safe('"') == '"'
-    assert safe(3.5) == 3.5
 
 
 ORIGINS = [
