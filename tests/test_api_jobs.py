@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 import requests
+import schemathesis
+import webuiapi
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from lib_multipass import args
 from support.client import RefusedError
 from support.jobs import A, B, hires, multipass, warm
+
+PATHS = ("checkpoints", "plan", "release", "state")
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 BAD_OBJECTS = {
     "not a number": ('{"checkpoint": "beta", "cfg_scale": NaN}', ["cfg_scale", "nan", "from 0 to 30"]),
@@ -50,11 +64,11 @@ def test_args_may_be_one_object(pair):
 
 def test_null_empty_and_short_lists_mean_defaults(pair):
     plain = warm(pair.stock, **hires())
-    for given in ([], [None], [None] * 9, [False, B]):
-        assert warm(pair.ours, **hires(), alwayson_scripts=multipass(*given)).same_as(plain)
+    for short in ([], [None], [None] * 9, [False, B]):
+        assert warm(pair.ours, **hires(), alwayson_scripts=multipass(*short)).same_as(plain)
     second = warm(pair.ours, **hires(), alwayson_scripts=multipass({"checkpoint": B}))
-    for given in ([True, B], [True, B, *[None] * 7]):
-        assert warm(pair.ours, **hires(), alwayson_scripts=multipass(*given)).same_as(second)
+    for short in ([True, B], [True, B, *[None] * 7]):
+        assert warm(pair.ours, **hires(), alwayson_scripts=multipass(*short)).same_as(second)
 
 
 def test_what_only_reads_does_not_wait_for_a_running_job(pair):
@@ -118,3 +132,55 @@ def test_script_info_shows_our_arguments(pair):
             assert by_name[name]["choices"] == list(entry.metadata["choices"])
     assert by_name["adetailer"]["choices"][:3] == list(args.ADETAILER_MODES)
     assert any(choice.startswith(B) for choice in by_name["checkpoint"]["choices"])
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
+def test_schemathesis_finds_no_server_error_of_ours(pair, mode):
+    """Against the webui's own OpenAPI document: right and wrong requests, and answers as the document says."""
+    document = schemathesis.openapi.from_url(f"{pair.ours.client.url}/openapi.json")
+    ours = [found.ok() for found in document.include(path_regex="^/multipass/").get_all_operations()]
+    assert sorted(operation.path for operation in ours) == [f"/multipass/v1/{name}" for name in PATHS]
+    statuses = set()
+    for operation in ours:
+        if mode == GenerationMode.NEGATIVE and not operation.body:
+            continue
+
+        @settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def ask(case):
+            answer = case.call()
+            statuses.add(answer.status_code)
+            case.validate_response(answer, checks=CHECKS)
+
+        ask()
+    assert statuses <= {200, 400, 422}
+
+
+@pytest.mark.parametrize("given_args", [[True, B], {"checkpoint": B}], ids=["list", "object"])
+def test_webuiapi_as_others_use_it(pair, given_args):
+    expected = warm(pair.ours, **hires(), alwayson_scripts=multipass(True, B))
+    client = webuiapi.WebUIApi(baseurl=f"{pair.ours.client.url}/sdapi/v1")
+    answer = client.txt2img(
+        prompt="a cat, sunny",
+        negative_prompt="rain",
+        seed=7,
+        steps=4,
+        width=64,
+        height=64,
+        cfg_scale=5,
+        sampler_name="Euler",
+        enable_hr=True,
+        hr_scale=2,
+        hr_upscaler="Latent",
+        hr_second_pass_steps=3,
+        denoising_strength=0.6,
+        alwayson_scripts={"Multipass": {"args": given_args}},
+    )
+    assert np.array_equal(np.asarray(answer.image.convert("RGB")), expected.pictures[0])
+    assert answer.info["infotexts"] == expected.infotexts
+
+
+def test_webuiapi_is_told_what_is_wrong(pair):
+    client = webuiapi.WebUIApi(baseurl=f"{pair.ours.client.url}/sdapi/v1")
+    with pytest.raises(RuntimeError, match=r"422.*there is no checkpoint"):
+        client.txt2img(prompt="x", steps=1, width=64, height=64, alwayson_scripts=multipass({"checkpoint": "zeta"}))

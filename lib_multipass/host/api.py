@@ -26,9 +26,11 @@ def _add(_demo: Any, app: FastAPI) -> None:
     if not is_on():
         return
     guards = [Depends(_authorised)] if shared.cmd_opts.api_auth else []
-    refusals = {422: {"model": schema.Refusal, "description": "The request cannot be done; `detail` says why."}}
-    if guards:
-        refusals[401] = {"model": schema.Refusal, "description": "Not a name and password of `--api-auth`."}
+    refused = {401: {"model": schema.Refusal, "description": "Not a name and password of `--api-auth`."}}
+    unplanned = {
+        400: {"model": schema.Refusal, "description": "The body is no JSON."},
+        422: {"model": schema.Refusal, "description": "The request cannot be done; `detail` says why."},
+    }
     for path, method, endpoint, answer in (
         ("checkpoints", "GET", get_checkpoints, list[schema.CheckpointAnswer]),
         ("state", "GET", get_state, schema.StateAnswer),
@@ -40,7 +42,7 @@ def _add(_demo: Any, app: FastAPI) -> None:
             endpoint,
             methods=[method],
             response_model=answer,
-            responses={code: about for code, about in refusals.items() if code != 422 or endpoint is post_plan},
+            responses={**(refused if guards else {}), **(unplanned if endpoint is post_plan else {})},
             dependencies=guards,
             tags=["Multipass"],
         )

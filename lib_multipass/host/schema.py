@@ -11,6 +11,8 @@ from lib_multipass.host.requests import LARGEST_BATCH, LARGEST_SCALE, LARGEST_SI
 _SIDE = {"minimum": 1, "maximum": LARGEST_SIDE}
 _RESIZED = {"minimum": 0, "maximum": LARGEST_SIDE, "description": "0 leaves it to hr_scale."}
 """Limits for the documentation; they are checked where the panel's values are, too."""
+NULL = {"nullable": True}
+"""Pydantic 1 takes null where the type says so, but does not say so in the document."""
 
 
 class PlanBody(BaseModel):
@@ -25,14 +27,16 @@ class PlanBody(BaseModel):
     hr_scale: float = Field(2.0, description="How much the hires pass enlarges.", minimum=0, maximum=LARGEST_SCALE)
     hr_resize_x: int = Field(0, **_RESIZED)
     hr_resize_y: int = Field(0, **_RESIZED)
-    hr_upscaler: str | None = Field(None, description="Name of the upscaler; null is Latent.")
-    refiner_checkpoint: str | None = Field(None, description="Takes memory beside the job's checkpoints.")
-    refiner_switch_at: float | None = Field(None, description="From 1 on there is no refiner.")
+    hr_upscaler: str | None = Field(None, **NULL, description="Name of the upscaler; null is Latent.")
+    refiner_checkpoint: str | None = Field(None, **NULL, description="Takes memory beside the job's checkpoints.")
+    refiner_switch_at: float | None = Field(None, **NULL, description="From 1 on there is no refiner.")
     override_settings: dict[str, Any] | None = Field(
-        None, description="`sd_model_checkpoint` is the first pass's; the other settings count where they matter."
+        None,
+        **NULL,
+        description="`sd_model_checkpoint` is the first pass's; the other settings count where they matter.",
     )
     alwayson_scripts: dict[str, Any] | None = Field(
-        None, description="`Multipass` and `ADetailer`, each with `args` as in a txt2img request."
+        None, **NULL, description="`Multipass` and `ADetailer`, each with `args` as in a txt2img request."
     )
 
     @validator("hr_scale", "refiner_switch_at", pre=True)
@@ -76,11 +80,11 @@ class Kept(BaseModel):
 class PlannedMemory(BaseModel):
     """Bytes free now and needed for the checkpoints at most; null where it cannot be told."""
 
-    vram_free: int | None
-    vram_total: int | None
+    vram_free: int | None = Field(**NULL)
+    vram_total: int | None = Field(**NULL)
     vram_needed: int
     vram_reserve: int = Field(description="Left to the pictures and to the user's reserve.")
-    ram_free: int | None
+    ram_free: int | None = Field(**NULL)
     ram_needed: int
     ram_reserve: int
 
@@ -101,8 +105,8 @@ class CheckpointAnswer(BaseModel):
 
     name: str = Field(description="Path below the checkpoint folder.", example="photos/photo.safetensors")
     title: str = Field(description="What the webui's dropdown shows.", example="photos/photo.safetensors [dd33ee44ff]")
-    hash: str | None = Field(description="Ten digits of the SHA-256; null until the webui has computed it.")
-    sha256: str | None
+    hash: str | None = Field(**NULL, description="Ten digits of the SHA-256; null until the webui has computed it.")
+    sha256: str | None = Field(**NULL)
     architecture: str = Field(description='"unknown" where the header does not tell, as of a .ckpt.', example="SD 1.x")
     kind: str = Field(description='"checkpoint", "diffusion model alone", "VAE", "LoRA" or "unknown"')
     inpainting: bool = Field(description="Whether it was made for inpainting.")
@@ -113,7 +117,7 @@ class CheckpointAnswer(BaseModel):
     file_bytes: int
     loaded_bytes: int = Field(description="What it takes once loaded, estimated from the header.")
     place: str = Field(description='Where it is now: "VRAM", "RAM" or "disk"')
-    problem: str | None = Field(description="Why it cannot make a pass; null if nothing speaks against it.")
+    problem: str | None = Field(**NULL, description="Why it cannot make a pass; null if nothing speaks against it.")
 
 
 class LoadedAnswer(BaseModel):
@@ -129,9 +133,9 @@ class LoadedAnswer(BaseModel):
 class FreeMemory(BaseModel):
     """Bytes; null where it cannot be told."""
 
-    vram_free: int | None
-    vram_total: int | None
-    ram_free: int | None
+    vram_free: int | None = Field(**NULL)
+    vram_total: int | None = Field(**NULL)
+    ram_free: int | None = Field(**NULL)
 
 
 class StateAnswer(BaseModel):
@@ -139,7 +143,7 @@ class StateAnswer(BaseModel):
 
     version: str = Field(description="Of Multipass.", example="0.1.0")
     busy: bool = Field(description="Whether the webui is at work.")
-    selected: str | None = Field(description="Title of the checkpoint that is selected in the webui.")
+    selected: str | None = Field(**NULL, description="Title of the checkpoint that is selected in the webui.")
     keeping: bool = Field(description="Whether a Multipass job's checkpoints are kept beyond the webui's own settings.")
     limit: int = Field(description="The webui's own number of checkpoints to keep, as the user set it.")
     loaded: list[LoadedAnswer]

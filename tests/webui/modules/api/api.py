@@ -28,6 +28,7 @@ _unsendable = {"sd_model", "firstpass_image", "comments", "outpath_samples", "ou
 def _request_model(job, strength):
     known = {one.name: (one.type | None, one.default) for one in dataclasses.fields(job) if one.name not in _unsendable}
     known["denoising_strength"] = (float | None, strength)
+    known["sampler_index"] = (str | None, None)
     return create_model(job.__name__, **known, **_for_api_only)
 
 
