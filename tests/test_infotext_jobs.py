@@ -89,16 +89,16 @@ def test_a_copy_of_a_job_without_us_keeps_the_webuis_infotext(pair, tmp_path):
     assert parameters(file) == got.infotext
 
 
-def test_the_infotext_of_a_picture_before_adetailer_makes_that_picture(pair, tmp_path):
+def test_the_infotext_of_a_picture_before_adetailer_makes_that_picture(pair, start, tmp_path):
     need_adetailer(pair)
     if not pair.real:
         pytest.skip("the miniature's ADetailer saves no pictures")
     expected = warm(pair.ours, **hires("Lanczos"), n_iter=2, alwayson_scripts=multipass(True, B))
     scripts = {**adetailer(pair.ours), **multipass(True, B, C)}
-    saving = {"ad_save_images_before": True, "samples_save": True, "outdir_txt2img_samples": str(tmp_path)}
-    with settings(pair.ours, **saving):
-        pair.ours.client.txt2img(**hires("Lanczos"), n_iter=2, alwayson_scripts=scripts, save_images=True)
-    files = sorted(tmp_path.rglob("*-ad-before.png"))
+    saving = {"ad_save_images_before": True, "samples_save": True, "outdir_txt2img_samples": str(tmp_path / "saved")}
+    with start(config=saving) as server:
+        server.client.txt2img(**hires("Lanczos"), n_iter=2, alwayson_scripts=scripts, save_images=True)
+    files = sorted((tmp_path / "saved").rglob("*-ad-before.png"))
     for file, picture, infotext in zip(files, expected.pictures[-2:], expected.infotexts[-2:], strict=True):
         assert np.array_equal(pixels(file), picture)
         assert without(parameters(file)) == without(infotext)

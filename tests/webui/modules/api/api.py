@@ -145,6 +145,8 @@ class Api:
                 setattr(request, known.api, value)
             if known.component in indexes:
                 mentioned_script_args[indexes[known.component]] = value
+        overrides = {key: value for _, key, value in infotext_utils.get_override_settings(params)}
+        request.override_settings = {**overrides, **(request.override_settings or {})}
         return params
 
     def text2imgapi(self, txt2imgreq: _Txt2ImgRequest):
