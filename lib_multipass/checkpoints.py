@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 import re
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import PureWindowsPath
 from typing import Protocol
 
@@ -99,7 +101,14 @@ def _nearest(text: str, known: list[Checkpoint]) -> str:
     suffix = _HASH_SUFFIX.match(text)
     wanted = _plain(suffix["name"] if suffix else text)
     by_name = {PureWindowsPath(_plain(c.name)).name: c.title for c in known}
-    near = difflib.get_close_matches(PureWindowsPath(wanted).name, by_name, n=3, cutoff=0.5)
+    wanted = PureWindowsPath(wanted).name
+    likely = heapq.nlargest(30, by_name, key=lambda name: len(_pairs(name) & _pairs(wanted)))
+    near = difflib.get_close_matches(wanted, likely, n=3, cutoff=0.5)
     if near:
         return "the nearest are " + ", ".join(by_name[name] for name in near)
     return "refresh the checkpoint list if the file is new" if known else "the webui has no checkpoints at all"
+
+
+def _pairs(name: str) -> set[str]:
+    """Its pairs of neighbouring letters: difflib takes long over a thousand names."""
+    return set(map("".join, pairwise(name)))

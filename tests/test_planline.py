@@ -112,3 +112,34 @@ def _faces(host):
 
 def _ids(demo, elem_id):
     return [number for number, block in demo.blocks.items() if getattr(block, "elem_id", None) == elem_id]
+
+
+@pytest.fixture
+def second_is_sdxl(host, monkeypatch):
+    from lib_multipass.headers import Facts
+    from lib_multipass.host import files
+
+    made = {A: Facts(1, "SD 1.x"), B: Facts(1, "SDXL"), C: Facts(1, "SDXL")}
+    monkeypatch.setattr(files, "facts_of", lambda checkpoint: made[checkpoint.name_for_extra])
+
+
+def test_a_fixed_vae_of_another_latent_space_is_told(host, second_is_sdxl, monkeypatch):
+    values = {"enabled": True, "checkpoint": B, "enable_hr": True, "hr_upscaler": "Lanczos"}
+    assert "warning" not in line_of(host, **values)
+    monkeypatch.setitem(host.shared.opts.data, "sd_vae", next(iter(host.sd_vae.vae_dict)))
+    assert f"will not be put on {B}, which has another latent space" in line_of(host, **values)
+    assert "warning" not in line_of(host, **values, vae="Automatic")
+
+
+def test_a_refiner_that_cannot_go_on_is_told(host, second_is_sdxl):
+    values = {"enabled": True, "checkpoint": B, "enable_hr": True, "hr_upscaler": "Lanczos"}
+    refiner = {"refiner": True, "refiner_checkpoint": A, "refiner_switch_at": 0.8}
+    assert "warning" in line_of(host, **values, **refiner)
+    assert "takes over from" in line_of(host, **values, **{**refiner, "refiner_checkpoint": C})
+
+
+def test_a_checkpoint_for_an_adetailer_that_is_off(host):
+    values = {"enabled": True, "checkpoint": B, "enable_hr": True, "adetailer": C}
+    assert "No ADetailer tab is on" in line_of(host, **values)
+    assert "No ADetailer" not in line_of(host, **values, faces=[True, False, {"ad_model": "face_yolov8n.pt"}])
+    assert "No ADetailer" not in line_of(host, **{**values, "adetailer": "Same as second pass"})

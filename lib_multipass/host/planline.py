@@ -7,6 +7,7 @@ settled, the panel is open and nothing is being generated; it asks by a click on
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -21,11 +22,6 @@ from lib_multipass.host import adetailer
 from lib_multipass.host.requests import PlanRequest, plan_of
 from lib_multipass.messages import MultipassError, log
 from lib_multipass.placement import DISK
-
-try:
-    from modules.infotext_utils import create_override_settings_dict
-except ImportError:  # up to 1.7.0
-    from modules.generation_parameters_copypaste import create_override_settings_dict
 
 WATCHED = {
     "txt2img_prompt": "prompt",
@@ -151,6 +147,8 @@ def _request(values: Mapping[str, Any], ours: Sequence[Any], faces: Sequence[Any
     given = {name: value for name, value in values.items() if value is not None}
     if not given.pop("refiner", False):
         given = {name: value for name, value in given.items() if not name.startswith("refiner")}
-    overrides = create_override_settings_dict(given.pop("override_settings", None) or [])
+    # Up to 1.7.0 the module's name, later another name of modules.infotext_utils; the page is built with it.
+    paste = sys.modules["modules.generation_parameters_copypaste"]
+    overrides = paste.create_override_settings_dict(given.pop("override_settings", None) or [])
     listed = {"Multipass": {"args": list(ours)}, "ADetailer": {"args": list(faces)}}
     return PlanRequest(**given, override_settings=overrides, alwayson_scripts=listed)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from lib_multipass.args import SAME_AS_SECOND, PassArgs
+from lib_multipass.args import SAME_AS_SECOND, SAME_VAE, PassArgs
 from lib_multipass.detailer import enabled_tabs
 from lib_multipass.forecast import Forecast
-from lib_multipass.host import adetailer, crossing, outlook
+from lib_multipass.host import adetailer, crossing, outlook, vaes
 from lib_multipass.messages import MultipassError
 from lib_multipass.plan import Plan
 
@@ -47,7 +47,10 @@ def plan_of(request: PlanRequest) -> Forecast:
     args = PassArgs.parse(_args_of(request, "multipass"))
     plan = outlook.plan_of(job, args)
     tabs = adetailer.checkpoints_of(_args_of(request, "adetailer"), plan)
-    return outlook.Outlook(job, plan, tabs, args.keep).forecast(_warnings(request, args, plan))
+    warnings = _warnings(request, args, plan)
+    job.comment = warnings.append
+    crossing.check_refiner(job, plan)
+    return outlook.Outlook(job, plan, tabs, args.keep).forecast(warnings)
 
 
 def _args_of(request: PlanRequest, title: str) -> list[Any]:
@@ -76,6 +79,11 @@ def _warnings(request: PlanRequest, args: PassArgs, plan: Plan) -> list[str]:
         warnings.append("Hires. fix is off; Multipass will switch it on.")
     if args.adetailer != SAME_AS_SECOND and not any(enabled_tabs(_args_of(request, "adetailer"))):
         warnings.append("No ADetailer tab is on, so the ADetailer checkpoint has no use.")
+    if plan.own.vae == SAME_VAE and vaes.is_foreign(request, plan.base, plan.second):
+        warnings.append(
+            f"The SD VAE {vaes.fixed_name(request)} will not be put on {plan.second.name_for_extra}, which has another "
+            "latent space."
+        )
     if not crossing.lets_latents_cross(request, plan):
         warnings.append("A latent upscaler cannot lead from one of these architectures to the other.")
     return warnings

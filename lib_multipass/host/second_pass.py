@@ -80,7 +80,7 @@ def begin(
         forget()
     told = [known.name_for_extra for file, known in foreign.items() if file != second or plan.own.vae == SAME_VAE]
     if told:
-        fixed = Path(shared.cmd_opts.vae_path or setting).name
+        fixed = vaes.fixed_name(p)
         p.comment(
             f"The SD VAE {fixed} was taken for one of {plan.base.name_for_extra}'s latent space and was not put on "
             f"{', '.join(told)}, which has another."

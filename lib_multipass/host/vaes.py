@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 from modules import sd_vae, shared
@@ -41,6 +42,11 @@ def is_foreign(p: Any, base: Checkpoint, other: Checkpoint) -> bool:
     """
     fixed = shared.cmd_opts.vae_path is not None or setting_of(p) in sd_vae.vae_dict
     return fixed and not latents_fit(files.facts_of(base), files.facts_of(other))
+
+
+def fixed_name(p: Any) -> str:
+    """The file that is fixed for all checkpoints of the job, if :func:`is_foreign` says that one is."""
+    return PurePath(shared.cmd_opts.vae_path or setting_of(p)).name
 
 
 def require(name: str, second: Checkpoint) -> None:
