@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import re
 import threading
 
 import numpy as np
@@ -10,6 +13,7 @@ import requests
 import schemathesis
 import webuiapi
 from hypothesis import HealthCheck, given, settings
+from PIL import Image
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -19,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from lib_multipass import args
+from support import webuis
 from support.client import RefusedError
 from support.jobs import A, B, hires, multipass, warm
 
@@ -184,3 +189,32 @@ def test_webuiapi_is_told_what_is_wrong(pair):
     client = webuiapi.WebUIApi(baseurl=f"{pair.ours.client.url}/sdapi/v1")
     with pytest.raises(RuntimeError, match=r"422.*there is no checkpoint"):
         client.txt2img(prompt="x", steps=1, width=64, height=64, alwayson_scripts=multipass({"checkpoint": "zeta"}))
+
+
+def test_the_python_example_of_the_documentation_runs(pair, tmp_path, monkeypatch):
+    text = (webuis.REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    port = pair.ours.client.url.rsplit(":", 1)[1]
+    here = {"port=7860": f"port={port}", "photo.safetensors": f"{B}.safetensors", "width=512": "width=64"}
+    for there, value in (here | {"height=768": "height=64", "steps=20": "steps=2"}).items():
+        assert there in example
+        example = example.replace(there, value)
+    monkeypatch.chdir(tmp_path)
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        exec(compile(example, "api.md", "exec"), {})
+    assert f"Multipass checkpoint: {B}.safetensors" in shown.getvalue()
+    assert "Multipass CFG scale: 5" in shown.getvalue()
+    assert Image.open(tmp_path / "cat.png").size == (128, 128)
+
+
+def test_the_documentation_names_every_field(pair):
+    text = (webuis.REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
+    document = pair.ours.client.get("/openapi.json")
+    schemas = document["components"]["schemas"]
+    ours = [path for path in document["paths"] if path.startswith("/multipass/")]
+    assert all(f"{path}`" in text for path in ours)
+    for name in ("PlanBody", "PlanAnswer", "StateAnswer", "CheckpointAnswer", "ReleaseAnswer", "LoadedAnswer"):
+        assert [field for field in schemas[name]["properties"] if f"`{field}`" not in text] == []
+    for name in args.FIELDS:
+        assert f"| `{name}` |" in text
