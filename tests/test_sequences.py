@@ -79,4 +79,4 @@ def test_a_plain_job_after_any_sequence_is_as_in_a_fresh_webui(pair, fresh):
         assert changed == {}, story
         assert server.config == config, story
     print(f"{len(wanted(pair.real))} sequences, {done} jobs, {ended} of them ended early, {refused} refused")
-    assert 0 < done - refused
+    assert done - refused > done / 2

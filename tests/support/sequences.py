@@ -30,7 +30,8 @@ class Job:
         try:
             return server.client.txt2img(**self.body)
         except RefusedError as refused:
-            assert refused.status == 422, refused
+            if refused.status != 422:
+                raise
             return None
         finally:
             server.client.post("/probe/arm", {})
