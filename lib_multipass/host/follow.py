@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from modules import devices, sd_hijack, sd_models, sd_unet
+from modules import devices, sd_hijack, sd_models, sd_unet, shared
 
 from lib_multipass.messages import log
 
@@ -169,3 +169,25 @@ def _is_outdated(model: Any) -> bool:
     linear = next((layer for layer in model.model.modules() if isinstance(layer, torch.nn.Linear)), None)
     devices.fp8 = linear is not None and linear.weight.dtype == getattr(torch, "float8_e4m3fn", None)
     return devices.fp8 != bool(check(model))
+
+
+_swapped = False
+"""Whether a Multipass job has run since the last plain one."""
+
+
+def swaps_begin() -> None:
+    """A job begins whose swaps leave the option ``sd_checkpoint_hash`` alone."""
+    global _swapped
+    _swapped = True
+
+
+def note_hash(checkpoint: Any) -> None:
+    """Put the option ``sd_checkpoint_hash`` right for a plain job on a checkpoint that a Multipass job left loaded.
+
+    The webui sets it whenever it reads a file, for an override too (1.6.0 to 1.10.1); here it has nothing to read.
+    """
+    global _swapped
+    swapped, _swapped = _swapped, False
+    loaded = {model.sd_checkpoint_info.filename for model in sd_models.model_data.loaded_sd_models}
+    if swapped and checkpoint is not None and checkpoint.filename in loaded:
+        shared.opts.data["sd_checkpoint_hash"] = checkpoint.sha256

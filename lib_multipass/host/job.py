@@ -22,6 +22,7 @@ from lib_multipass.host import (
     checkpoints,
     crossing,
     first_pass,
+    follow,
     gauge,
     infotext,
     networks,
@@ -135,7 +136,9 @@ def _end(p: Any) -> None:
     patches.record(None)
     second_pass.forget()
     try:
-        cache.let_go(checkpoints.first_of(p))
+        first = checkpoints.first_of(p)
+        cache.let_go(first)
+        follow.note_hash(first)
     except Exception:
         # An unticked job runs as without the extension, whatever happens here.
         log.exception("the kept checkpoints could not be let go of")
@@ -153,6 +156,7 @@ def _declare(p: Any, args: PassArgs) -> None:
     job.shown = first_pass.Shown() if args.show_first_pass else None
     p._multipass = job
     _end_with(p, job)
+    follow.swaps_begin()
     patches.record(job.journal)
     second_pass.begin(p, plan, job.in_use, detailer.vaes(plan.base) if detailer else [], args.adetailer_follows)
     networks.follow(p, plan)
