@@ -94,17 +94,19 @@ class PassArgs:
         since a client that names a checkpoint means to use it.
 
         Raises:
-            MultipassError: for an unknown key, a wrong type or an over-long string, naming key, value and what is
-                allowed.
+            MultipassError: for an unknown key, a wrong type, a number out of range or an over-long string, naming key,
+                value and what is allowed.
         """
         if values and isinstance(values[0], Mapping):
-            given = {"enabled": True, **values[0]}
+            given, named = {"enabled": True, **values[0]}, {name: f"{name} ({label(name)})" for name in FIELDS}
         else:
-            given = dict(zip(FIELDS, values, strict=False))
+            given, named = dict(zip(FIELDS, values, strict=False)), {name: label(name) for name in FIELDS}
         unknown = [key for key in given if key not in FIELDS]
         if unknown:
-            raise MultipassError(f"Multipass does not know the argument {unknown[0]!r}; it knows {', '.join(FIELDS)}.")
-        return cls(**{key: _checked(key, value) for key, value in given.items() if value is not None})
+            raise MultipassError(
+                f"Multipass does not know the argument {_short(unknown[0])}; it knows {', '.join(FIELDS)}."
+            )
+        return cls(**{key: checked(key, value, named[key]) for key, value in given.items() if value is not None})
 
 
 FIELDS = {entry.name: entry for entry in fields(PassArgs)}
@@ -122,23 +124,32 @@ def default(name: str) -> Any:
     return value
 
 
-def _checked(name: str, value: Any) -> Any:
-    """The value in its field's type, if the field allows it."""
+def checked(name: str, value: Any, called: str) -> Any:
+    """The value in its field's type, if the field allows it.
+
+    Args:
+        name: the field's.
+        value: what was given.
+        called: what the message is to call the field.
+
+    Raises:
+        MultipassError: if it does not.
+    """
     expected, limits = type(default(name)), FIELDS[name].metadata
     kinds = (int, float) if expected is float else (expected,)
     whole = expected is int and type(value) is float and value.is_integer()  # what a slider of gradio may send
     if type(value) not in kinds and not whole:
-        raise MultipassError(f"{label(name)}: {_short(value)} is not allowed here; it has to be {_KINDS[expected]}.")
+        raise MultipassError(f"{called}: {_short(value)} is not allowed here; it has to be {_KINDS[expected]}.")
     if expected is str and len(value) > LONGEST_NAME:
-        raise MultipassError(f"{label(name)}: {_short(value)} is longer than {LONGEST_NAME} characters.")
+        raise MultipassError(f"{called}: {_short(value)} is longer than {LONGEST_NAME} characters.")
     if limits["choices"] and value not in limits["choices"]:
         choices = ", ".join(map(repr, limits["choices"]))
-        raise MultipassError(f"{label(name)}: {_short(value)} is not allowed here; it has to be one of {choices}.")
+        raise MultipassError(f"{called}: {_short(value)} is not allowed here; it has to be one of {choices}.")
     if limits["range"]:
         lowest, highest, _ = limits["range"]
         if not lowest <= value <= highest:  # not a number is neither
             raise MultipassError(
-                f"{label(name)}: {_short(value)} is not allowed here; it has to be from {lowest:g} to {highest:g}."
+                f"{called}: {_short(value)} is not allowed here; it has to be from {lowest:g} to {highest:g}."
             )
     return expected(value)
 

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lib_multipass import __version__
 from lib_multipass import args as fields
 from lib_multipass.args import PassArgs
 from lib_multipass.checkpoints import Checkpoint, resolve
+from lib_multipass.pasting import VERSION_KEY
 from lib_multipass.second_pass import SecondPass, second_pass
 
 
@@ -22,15 +24,30 @@ class Plan:
     """Makes the hires pass."""
     faces: Checkpoint | None
     """Makes ADetailer's passes; None leaves ADetailer as it is set."""
-    infotext: Mapping[str, Any]
-    """Keys for the picture's infotext that neither the webui nor ADetailer writes; defaults are left out."""
     own: SecondPass = field(default_factory=SecondPass)
     """What the hires pass has of its own besides the checkpoint."""
+    args: PassArgs = field(default_factory=PassArgs, compare=False)
+    """What was asked for."""
 
     @property
     def swaps(self) -> bool:
         """Whether the two passes have different checkpoints."""
         return self.base.filename != self.second.filename
+
+    @property
+    def infotext(self) -> dict[str, Any]:
+        """Keys for the picture's infotext that neither the webui nor ADetailer writes; defaults are left out.
+
+        A checkpoint's title has its hash from when the webui first loads the file; until then it is the name alone.
+        """
+        if not self.swaps and self.own == SecondPass():
+            return {}
+        values = {**asdict(self.args), "checkpoint": self.second.title, "vae": self.own.vae}
+        if self.faces is not None and self.args.adetailer not in fields.ADETAILER_MODES:
+            values["adetailer"] = self.faces.title
+        keys = {name: entry.metadata["infotext"] for name, entry in fields.FIELDS.items()}
+        found = {keys[name]: value for name, value in values.items() if keys[name] and value != fields.default(name)}
+        return found | {VERSION_KEY: __version__}
 
 
 def make_plan(args: PassArgs, base: Checkpoint, known: Iterable[Checkpoint], vaes: Iterable[str] = ()) -> Plan:
@@ -52,42 +69,7 @@ def make_plan(args: PassArgs, base: Checkpoint, known: Iterable[Checkpoint], vae
         faces = modes[args.adetailer]
     else:
         faces = resolve(args.adetailer, known, fields.label("adetailer"))
-    own = second_pass(args, vaes)
-    plain = second.filename == base.filename and own == SecondPass()
-    infotext = {} if plain else _infotext(args, second, faces, own)
-    return Plan(base, second, faces, infotext, own)
-
-
-def _infotext(args: PassArgs, second: Checkpoint, faces: Checkpoint | None, own: SecondPass) -> dict[str, Any]:
-    values = {**asdict(args), "checkpoint": second.title, "vae": own.vae}
-    if faces is not None and args.adetailer not in fields.ADETAILER_MODES:
-        values["adetailer"] = faces.title
-    keys = {name: entry.metadata["infotext"] for name, entry in fields.FIELDS.items()}
-    return {keys[name]: value for name, value in values.items() if keys[name] and value != fields.default(name)}
-
-
-def pasted_values(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that a picture's infotext asks for, by field name.
-
-    An infotext without our keys was made without Multipass, so it turns Multipass off and the rest back to default:
-    a second checkpoint left over from another picture would spoil the replay.
-    """
-    found = {
-        name: _from_text(name, params.get(entry.metadata["infotext"]))
-        for name, entry in fields.FIELDS.items()
-        if entry.metadata["infotext"]
-    }
-    return {"enabled": bool(found["checkpoint"]), **found}
-
-
-def _from_text(name: str, text: Any) -> Any:
-    """A field's value from its text in the infotext; what cannot be understood counts as not there."""
-    usual = fields.default(name)
-    readers = {bool: {"True": True, "False": False}.__getitem__, str: str, int: int, float: float}
-    try:
-        return usual if text is None else readers[type(usual)](text)
-    except (KeyError, ValueError):
-        return usual
+    return Plan(base, second, faces, second_pass(args, vaes), args)
 
 
 HIRES_DEFAULTS = {"denoising_strength": 0.7, "hr_scale": 2.0, "hr_upscaler": "Latent"}

@@ -1,4 +1,4 @@
-"""The infotext of a first pass that is shown by itself: what of the job's keys a plain job of its checkpoint needs."""
+"""The infotext of a picture on the way to the finished one: which of the job's keys it takes to make that one again."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def first_pass_params(params: Mapping[str, Any], added_later: Collection[str]) -
         added_later: keys that came up in the hires pass of an earlier picture of the job, such as the refiner's.
     """
     return {key: value for key, value in params.items() if not key.startswith(LATER) and key not in added_later}
+
+
+def before_detailer_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of ``extra_generation_params`` that belong to a picture before ADetailer's passes."""
+    return {key: value for key, value in params.items() if not key.startswith(("ADetailer ", "Multipass ADetailer"))}

@@ -38,7 +38,10 @@ def test_ui_gives_the_fields_in_order_and_without_none(host):
     assert [control.value for control in script.controls] == [args.default(name) for name in args.FIELDS]
     ids = [control.elem_id for control in script.controls]
     assert ids == [f"script_multipass_{name}" for name in ("enabled-checkbox", *[*args.FIELDS][1:])]
-    assert {component for component, _ in script.infotext_fields} <= set(script.controls)
+    pasted = {name for name, entry in args.FIELDS.items() if entry.metadata["infotext"]} | {"enabled"}
+    ours = dict(zip(args.FIELDS, script.controls, strict=True))
+    assert {name for name, control in ours.items() if control in dict(script.infotext_fields)} == pasted
+    assert all(component.value is not None for component, _ in script.infotext_fields)
 
 
 def test_not_in_img2img(host):

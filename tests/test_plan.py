@@ -2,10 +2,10 @@
 
 import pytest
 
-from lib_multipass import args
+from lib_multipass import __version__, args
 from lib_multipass.args import PassArgs
 from lib_multipass.messages import MultipassError
-from lib_multipass.plan import make_plan, missing_hires_values, pasted_values
+from lib_multipass.plan import make_plan, missing_hires_values
 from test_checkpoints import CARTOON, IN_FOLDER, KNOWN, PHOTO
 
 
@@ -27,35 +27,12 @@ def test_same_file_under_another_name_is_no_swap():
 
 
 def test_infotext_leaves_defaults_out():
-    assert plan("photo").infotext == {"Multipass checkpoint": "photo.safetensors [dd33ee44ff]"}
+    assert plan("photo").infotext == {
+        "Multipass checkpoint": "photo.safetensors [dd33ee44ff]",
+        "Multipass version": __version__,
+    }
     assert plan("photo", args.SAME_AS_FIRST).infotext["Multipass ADetailer"] == "Same as first pass"
     assert plan("photo", "pony v6").infotext["Multipass ADetailer"] == IN_FOLDER.title
-
-
-@pytest.mark.parametrize("adetailer", [*args.ADETAILER_MODES, "pony v6"])
-def test_pasting_gives_the_settings_back(adetailer):
-    pasted = pasted_values({"Steps": "4", **plan("photo", adetailer).infotext})
-    again = plan(pasted["checkpoint"], pasted["adetailer"])
-    assert pasted["enabled"] is True
-    assert again == plan("photo", adetailer)
-
-
-def test_pasting_a_picture_made_without_us_turns_us_off():
-    assert pasted_values({"Hires checkpoint": "photo"}) == {
-        "enabled": False,
-        "checkpoint": "",
-        "adetailer": args.SAME_AS_SECOND,
-        "vae": args.SAME_VAE,
-        "cfg_scale": 0.0,
-        "clip_skip": 0,
-        "adetailer_follows": True,
-    }
-
-
-@pytest.mark.parametrize("name", ["cfg_scale", "clip_skip", "adetailer_follows"])
-def test_pasted_text_that_is_no_value_counts_as_not_there(name):
-    pasted = pasted_values({"Multipass checkpoint": "photo", args.FIELDS[name].metadata["infotext"]: "?"})
-    assert pasted[name] == args.default(name)
 
 
 @pytest.mark.parametrize("wrong", [{"checkpoint": "nowhere"}, {"adetailer": "nowhere"}])

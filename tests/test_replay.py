@@ -1,6 +1,6 @@
 """Which of a job's infotext keys belong to its first pass."""
 
-from lib_multipass.replay import first_pass_params
+from lib_multipass.replay import before_detailer_params, first_pass_params
 
 
 def test_what_comes_after_the_first_pass_is_left_out():
@@ -25,3 +25,10 @@ def test_the_jobs_own_dict_stays():
     params = {"Hires steps": 3}
     assert first_pass_params(params, set()) == {}
     assert params == {"Hires steps": 3}
+
+
+def test_before_adetailer_there_is_nothing_of_it():
+    params = {"ADetailer model": "face", "Multipass ADetailer": "b", "Multipass ADetailer follows": False}
+    kept = {"Multipass checkpoint": "b", "Hires checkpoint": "b"}
+    assert before_detailer_params({**params, **kept}) == kept
+    assert len(params) == 3

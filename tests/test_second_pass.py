@@ -206,11 +206,11 @@ def test_options_are_equal_during_the_job(pair):
 
 def test_infotext_replays(pair):
     """A job whose settings are the values of the infotext gives the same picture."""
-    from lib_multipass.plan import pasted_values
+    from lib_multipass import pasting
 
     got = warm(pair.ours, **hires(), alwayson_scripts=second(vae=OTHER, cfg_scale=3, clip_skip=2))
     entries = dict(entry.split(": ", 1) for entry in got.infotext.split("\n")[-1].split(", ") if ": " in entry)
-    again = warm(pair.ours, **hires(), alwayson_scripts=multipass(pasted_values(entries)))
+    again = warm(pair.ours, **hires(), alwayson_scripts=multipass(pasting.read(entries, [], [OTHER]).values))
     assert again.same_as(got)
     assert again.infotext == got.infotext
 

@@ -5,12 +5,13 @@ import torch
 from safetensors.torch import save_file
 
 import test_adetailer_args
-from lib_multipass import args, detailer
+from lib_multipass import __version__, args, detailer
 from lib_multipass.args import PassArgs
 from lib_multipass.crossing import require_vae
 from lib_multipass.headers import Facts, read_facts
 from lib_multipass.messages import MultipassError
-from lib_multipass.plan import make_plan, pasted_values
+from lib_multipass.pasting import read
+from lib_multipass.plan import make_plan
 from lib_multipass.second_pass import Finish, SecondPass, finish, lasting_vae, resolve_vae, second_pass
 from test_adetailer_args import FACE
 from test_checkpoints import CARTOON, KNOWN
@@ -69,8 +70,9 @@ def test_without_a_swap_own_settings_are_recorded_too():
         "Multipass checkpoint": CARTOON.title,
         "Multipass VAE": "old.vae.ckpt",
         "Multipass clip skip": 2,
+        "Multipass version": __version__,
     }
-    pasted = pasted_values({key: str(value) for key, value in plan.infotext.items()})
+    pasted = read({key: str(value) for key, value in plan.infotext.items()}, KNOWN, VAES).values
     assert make_plan(PassArgs(**pasted), CARTOON, KNOWN, VAES) == plan
 
 

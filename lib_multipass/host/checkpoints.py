@@ -83,9 +83,9 @@ def refiner_of(p: Any) -> Checkpoint | None:
     return None if name in (None, "", "None", "none") else sd_models.get_closet_checkpoint_match(name)
 
 
-def by_alias(name: str | None) -> Checkpoint | None:
-    """The checkpoint that an ``override_settings`` entry of this name leads to; such entries are never guessed at."""
-    return sd_models.checkpoint_aliases.get(name) if name else None
+def by_alias(name: Any) -> Checkpoint | None:
+    """The checkpoint that an ``override_settings`` entry leads to; such entries are never guessed at."""
+    return sd_models.checkpoint_aliases.get(name) if name and isinstance(name, str) else None
 
 
 def alias_of(checkpoint: Checkpoint) -> str:

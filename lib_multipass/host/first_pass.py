@@ -38,8 +38,6 @@ class Shown:
     infotexts: list[str] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     """Which of the job's pictures each belongs to, counted from 0."""
-    added_later: set[str] = field(default_factory=set)
-    """See :func:`lib_multipass.replay.first_pass_params`."""
 
     def add_to(self, processed: Any) -> None:
         """Put the first passes behind the finished pictures, before what other scripts have added.
@@ -107,8 +105,7 @@ def swapping(original: Callable) -> Callable:
         known = set(self.extra_generation_params)
         with _decoded_already(samples, pictures) if pictures else nullcontext():
             result = original(self, samples, decoded_samples, *args, **kwargs)
-        if job.shown is not None:
-            job.shown.added_later |= set(self.extra_generation_params) - known
+        job.added_later |= set(self.extra_generation_params) - known
         return result
 
     sample_hr_pass.puts_swap_first = True
@@ -181,11 +178,9 @@ def _decoded_already(latents: Any, pictures: Sequence[Image.Image]) -> Iterator[
 
 def _note(p: Any, shown: Shown, pictures: Sequence[Image.Image]) -> None:
     """Keep the pictures for the results, and save them as the webui saves its own."""
-    plain = _as_plain_job(p, shown)
+    plain = as_plain_job(p)
     for i, picture in enumerate(pictures):
-        text = processing.create_infotext(
-            plain, p.all_prompts, p.all_seeds, p.all_subseeds, [], iteration=p.iteration, position_in_batch=i
-        )
+        text = infotext(plain, p, i)
         shown.numbers.append(p.iteration * p.batch_size + i)
         shown.pictures.append(picture.copy())
         shown.infotexts.append(text)
@@ -197,7 +192,20 @@ def _note(p: Any, shown: Shown, pictures: Sequence[Image.Image]) -> None:
             shown.pictures[-1].info["parameters"] = text
 
 
-def _as_plain_job(p: Any, shown: Shown) -> Any:
+def infotext(like: Any, p: Any, position: int) -> str:
+    """The infotext of a picture of the job's present batch.
+
+    Args:
+        like: a copy of the job that has what the picture was made with.
+        p: the job.
+        position: the picture's number in the batch.
+    """
+    return processing.create_infotext(
+        like, p.all_prompts, p.all_seeds, p.all_subseeds, [], iteration=p.iteration, position_in_batch=position
+    )
+
+
+def as_plain_job(p: Any) -> Any:
     """A copy of the job for its infotext alone: as if it had no hires pass, and nothing after it.
 
     What the copy does not have is not in the infotext either, in all versions.
@@ -205,7 +213,7 @@ def _as_plain_job(p: Any, shown: Shown) -> Any:
     plain = copy.copy(p)
     plain.enable_hr = plain.restore_faces = False
     plain.denoising_strength = None
-    plain.extra_generation_params = first_pass_params(p.extra_generation_params, shown.added_later)
+    plain.extra_generation_params = first_pass_params(p.extra_generation_params, job_of(p).added_later)
     # The webui notes it only where it decodes latents that ``sample`` returned. The setting came with 1.7.0.
     method = getattr(shared.opts, "sd_vae_decode_method", "Full")
     if method != "Full":

@@ -23,6 +23,7 @@ from lib_multipass.host import (
     crossing,
     first_pass,
     gauge,
+    infotext,
     networks,
     page,
     patches,
@@ -48,6 +49,10 @@ class Job:
         self.running = True
         self.shown: first_pass.Shown | None = None
         """The first passes, if they are to be shown."""
+        self.added_later: set[str] = set()
+        """Keys of the infotext that came up in the hires pass, see :func:`lib_multipass.replay.first_pass_params`."""
+        self.copied = (-1, 0)
+        """Of the last copy that was saved before a hires pass: the number of the batch, the number in it."""
 
     def runs_around(self, p: Any) -> bool:
         """Whether ``p`` is a copy that was made inside this job, not a job of its own."""
@@ -86,6 +91,7 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
         return
     second_pass.end()
     networks.stop()
+    infotext.stop()
     try:
         gauge.end_earlier()
         args = PassArgs.parse(values)
@@ -117,6 +123,7 @@ def postprocess(p: Any, processed: Any) -> None:
     ahead.end()
     second_pass.end()
     networks.stop()
+    infotext.stop()
     patches.record(None)
     job.gauge.read()
     log.info(job.journal.line(job.forecast))
@@ -141,7 +148,6 @@ def _declare(p: Any, args: PassArgs) -> None:
     crossing.cross_in_pixels(p, plan)
     _choose_second(p, plan)
     detailer = _aim_adetailer(p, plan, args.adetailer_follows)
-    p.extra_generation_params = {**p.extra_generation_params, **plan.infotext}
 
     job = Job(p, Outlook(p, plan, detailer.checkpoints(plan.base) if detailer else [], args.keep))
     job.shown = first_pass.Shown() if args.show_first_pass else None
@@ -150,6 +156,7 @@ def _declare(p: Any, args: PassArgs) -> None:
     patches.record(job.journal)
     second_pass.begin(p, plan, job.in_use, detailer.vaes(plan.base) if detailer else [], args.adetailer_follows)
     networks.follow(p, plan)
+    infotext.follow(p, plan)
     if job.outlook.decision is None:
         cache.let_go(plan.base)
     else:
@@ -164,6 +171,7 @@ def _end_with(p: Any, job: Job) -> None:
         ahead.end()
         second_pass.end()
         networks.stop()
+        infotext.stop()
         job.gauge.check(sys.exc_info()[1])
         close()
 

@@ -10,9 +10,9 @@ from modules import sd_models, sd_vae, shared
 from modules.ui_common import refresh_symbol
 from modules.ui_components import InputAccordion, ToolButton
 
-from lib_multipass import NAME, plan
+from lib_multipass import NAME
 from lib_multipass import args as fields
-from lib_multipass.host import ahead, checkpoints, crossing, keeping, planline, swap, vaes
+from lib_multipass.host import ahead, checkpoints, crossing, keeping, paste, planline, swap, vaes
 from lib_multipass.host.release import release
 
 HIRES_CONTROLS = {
@@ -30,6 +30,7 @@ def remember(component: Any, elem_id: str | None) -> None:
     """Keep the hires controls of a page that is being built; their ``value`` follows the user's ui-config.json."""
     if elem_id in HIRES_CONTROLS:
         _controls[HIRES_CONTROLS[elem_id]] = component
+    paste.remember(component, elem_id)
     planline.remember(component, elem_id, _plan_line)
 
 
@@ -72,6 +73,7 @@ def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
     off, title = fields.default("enabled"), fields.label("enabled")
     with InputAccordion(off, label=title, elem_id=elem_id("enabled")) as made["enabled"]:
         line = gr.HTML(elem_id=elem_id("plan"), elem_classes="multipass-plan")
+        pasting = paste.Paste(elem_id)
         with gr.Row(elem_classes="multipass-row"):
             with gr.Row(elem_classes="multipass-checkpoint"):
                 made["checkpoint"] = _control("checkpoint", elem_id)
@@ -86,8 +88,7 @@ def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
     refresh.click(fn=lambda: _refresh(files), inputs=[], outputs=files)
     global _plan_line  # pages are built one at a time, before they are served
     _plan_line = planline.PlanLine(line, ask, [made[name] for name in fields.FIELDS])
-    pasted = [(component, _pasted(name)) for name, component in made.items() if _is_pasted(name)]
-    return [made[name] for name in fields.FIELDS], pasted
+    return [made[name] for name in fields.FIELDS], pasting.fields(made, _CHOICES)
 
 
 def _checkpoint_buttons(checkpoint: gr.Dropdown, elem_id: Callable[[str], str]) -> ToolButton:
@@ -151,16 +152,3 @@ def _refresh(dropdowns: list[gr.Dropdown]) -> list[dict]:
 
 def _release() -> dict:
     return gr.update(value=release().text(), visible=True)
-
-
-def _is_pasted(name: str) -> bool:
-    return name == "enabled" or fields.FIELDS[name].metadata["infotext"] is not None
-
-
-def _pasted(name: str) -> Callable[[dict], Any]:
-    def value(params: dict) -> Any:
-        found = plan.pasted_values(params)[name]
-        is_file = name in ("checkpoint", "adetailer") and found not in fields.ADETAILER_MODES
-        return checkpoints.shown(found) if is_file else found
-
-    return value

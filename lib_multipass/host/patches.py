@@ -8,10 +8,23 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from modules import hashes, patches, processing, script_callbacks, sd_models, sd_vae, shared
+from modules import hashes, images, patches, processing, script_callbacks, sd_models, sd_vae, shared
 from modules.textual_inversion import textual_inversion
 
-from lib_multipass.host import ahead, cache, files, first_pass, follow, gauge, memory, networks, second_pass
+from lib_multipass.host import (
+    ahead,
+    api,
+    cache,
+    copies,
+    files,
+    first_pass,
+    follow,
+    gauge,
+    infotext,
+    memory,
+    networks,
+    second_pass,
+)
 from lib_multipass.report import Journal, Swap
 
 KEY = "lib_multipass"
@@ -33,7 +46,7 @@ def install(extension: str) -> None:
         extension: name of this extension's folder, under which the webui's settings disable it.
     """
     cache.install()
-    for owner, name, wrap in _WRAPPED:
+    for owner, name, wrap in _wrapped():
         if patches.original(KEY, owner, name) is None:
             patches.patch(KEY, owner, name, wrap(getattr(owner, name)))
     script_callbacks.on_model_loaded(files.note_model)
@@ -49,7 +62,7 @@ def uninstall(extension: str) -> None:
     if _is_disabled(extension):
         # Nobody would hold up the limit any more; up to 1.8.0 more loaded models than that break the webui.
         cache.let_go(None)
-    for owner, name, _ in _WRAPPED:
+    for owner, name, _ in _wrapped():
         if patches.original(KEY, owner, name) is not None:
             patches.undo(KEY, owner, name)
     cache.uninstall()
@@ -86,6 +99,7 @@ def _governed_reload(original: Callable) -> Callable:
             name = sd_models.model_data.sd_model.sd_checkpoint_info.name_for_extra
             _journal.swaps.append(Swap(name, time.perf_counter() - started, _disk_loads - loads))
             networks.swapped(previous, sd_models.model_data.sd_model.sd_checkpoint_info)
+            infotext.swapped()
         return result
 
     return reload_model_weights
@@ -174,4 +188,13 @@ _WRAPPED = (
     (sd_vae, "load_vae_dict", second_pass.kept_in_memory),
     (processing.StableDiffusionProcessingTxt2Img, "calculate_hr_conds", second_pass.conditioned_on_its_own),
     (processing.StableDiffusionProcessing, "parse_extra_network_prompts", networks.fitted),
+    (images, "save_image", copies.true_to_itself),
 )
+
+
+def _wrapped() -> tuple:
+    if not api.is_on():
+        return _WRAPPED
+    from modules.api.api import Api  # the webui itself imports it only when its API is on
+
+    return (*_WRAPPED, (Api, "init_script_args", api.one_object))

@@ -13,7 +13,7 @@ from lib_multipass.host import adetailer, crossing, outlook, vaes
 from lib_multipass.messages import MultipassError
 from lib_multipass.plan import Plan
 
-LARGEST_SIDE, LARGEST_BATCH = 16384, 1024
+LARGEST_SIDE, LARGEST_BATCH, LARGEST_SCALE = 16384, 1024, 64
 
 
 @dataclass
@@ -56,12 +56,14 @@ def plan_of(request: PlanRequest) -> Forecast:
 def _args_of(request: PlanRequest, title: str) -> list[Any]:
     found = next((value for name, value in request.alwayson_scripts.items() if name.lower() == title), None)
     args = found.get("args") if isinstance(found, dict) else None
+    if isinstance(args, dict):
+        return [args]
     return list(args) if isinstance(args, (list, tuple)) else []
 
 
 def _check_sizes(request: PlanRequest) -> None:
     limits = {"width": (1, LARGEST_SIDE), "height": (1, LARGEST_SIDE), "batch_size": (1, LARGEST_BATCH)}
-    limits |= dict.fromkeys(("hr_resize_x", "hr_resize_y"), (0, LARGEST_SIDE)) | {"hr_scale": (0, 64)}
+    limits |= dict.fromkeys(("hr_resize_x", "hr_resize_y"), (0, LARGEST_SIDE)) | {"hr_scale": (0, LARGEST_SCALE)}
     for name, (lowest, highest) in limits.items():
         value = getattr(request, name)
         if not lowest <= value <= highest:

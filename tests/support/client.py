@@ -96,7 +96,11 @@ class Client:
             "width": 64,
             "height": 64,
         }
-        answer = self.post(f"/sdapi/v1/{kind}", {**usual, "cfg_scale": 5, "sampler_name": "Euler", **body})
+        return self.render(kind, {**usual, "cfg_scale": 5, "sampler_name": "Euler", **body})
+
+    def render(self, kind: str, body: dict) -> Rendered:
+        """Render what the body says, and nothing more."""
+        answer = self.post(f"/sdapi/v1/{kind}", body)
         info = json.loads(answer["info"])
         pictures = [_decode(encoded) for encoded in answer["images"]]
         return Rendered(pictures, info["infotexts"], answer["images"], info)

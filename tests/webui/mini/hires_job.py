@@ -57,7 +57,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
             if self.hr_checkpoint_info is None:
                 raise Exception(f"no checkpoint goes by the name {self.hr_checkpoint_name}")  # noqa: TRY002
             known["Hires checkpoint"] = self.hr_checkpoint_info.short_title
-        if self.hr_sampler_name not in (None, self.sampler_name):
+        if self.hr_sampler_name not in (None, "Use same sampler", self.sampler_name):
             known["Hires sampler"] = self.hr_sampler_name
         for label, texts, first in (
             ("Hires prompt", self.all_hr_prompts, self.all_prompts),
@@ -99,6 +99,9 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
             sd_models.reload_model_weights(info=self.hr_checkpoint_info)
         return self.sample_hr_pass(samples, decoded, seeds, subseeds, subseed_strength, prompts)
 
+    def _hr_sampler(self):
+        return self.sampler_name if self.hr_sampler_name in (None, "Use same sampler") else self.hr_sampler_name
+
     def _before_sampling(self, x, noise, c, uc):
         if self.scripts is not None and not mini.old_host:
             self.scripts.process_before_every_sampling(p=self, x=x, noise=noise, c=c, uc=uc)
@@ -115,7 +118,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
                 self.seeds[i],
                 self.prompts[i],
                 "png",
-                info,
+                info=info,
                 p=self,
                 suffix="-before-highres-fix",
             )
@@ -126,7 +129,7 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
             return samples
         self.is_hr_pass = True
         size = self.hr_upscale_to_x, self.hr_upscale_to_y
-        self.sampler = sd_samplers.create_sampler(self.hr_sampler_name or self.sampler_name, self.sd_model)
+        self.sampler = sd_samplers.create_sampler(self._hr_sampler(), self.sd_model)
         if self.latent_scale_mode is not None:
             self._save_intermediate(lambda i: sd_samplers.sample_to_image(samples, i, approximation=0))
             latent_size = size[1] // opt_f, size[0] // opt_f

@@ -28,6 +28,7 @@ _unsendable = {"sd_model", "firstpass_image", "comments", "outpath_samples", "ou
 def _request_model(job, strength):
     known = {one.name: (one.type | None, one.default) for one in dataclasses.fields(job) if one.name not in _unsendable}
     known["denoising_strength"] = (float | None, strength)
+    known["sampler_index"] = (str | None, None)
     return create_model(job.__name__, **known, **_for_api_only)
 
 
@@ -144,6 +145,8 @@ class Api:
                 setattr(request, known.api, value)
             if known.component in indexes:
                 mentioned_script_args[indexes[known.component]] = value
+        overrides = {key: value for _, key, value in infotext_utils.get_override_settings(params)}
+        request.override_settings = {**overrides, **(request.override_settings or {})}
         return params
 
     def text2imgapi(self, txt2imgreq: _Txt2ImgRequest):

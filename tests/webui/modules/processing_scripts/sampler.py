@@ -1,5 +1,6 @@
 import gradio as gr
 from modules import scripts, sd_samplers
+from modules.infotext_utils import PasteField
 
 
 class ScriptSampler(scripts.ScriptBuiltinUI):
@@ -16,7 +17,11 @@ class ScriptSampler(scripts.ScriptBuiltinUI):
                 ["Automatic"], value="Automatic", label="Schedule type", elem_id=self.elem_id("scheduler")
             )
             steps = gr.Slider(1, 150, step=1, value=20, label="Sampling steps", elem_id=self.elem_id("steps"))
-        self.infotext_fields = [(steps, "Steps"), (sampler, "Sampler"), (scheduler, "Schedule type")]
+        self.infotext_fields = [
+            PasteField(steps, "Steps", api="steps"),
+            PasteField(sampler, "Sampler", api="sampler_name"),
+            (scheduler, "Schedule type"),
+        ]
         return [steps, sampler, scheduler]
 
     def setup(self, p, steps, sampler_name, scheduler):

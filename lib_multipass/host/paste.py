@@ -1,0 +1,128 @@
+"""What a pasted infotext does to the page: the panel's controls, the webui's own Hires checkpoint, and what to say.
+
+The webui hands every component of ``Script.infotext_fields`` the parsed infotext, when a picture is pasted on the page
+and, from 1.8.0, for a request with ``infotext``. For a request it looks only at components of scripts, so what is
+said about a paste is in the log as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any
+
+import gradio as gr
+from modules import sd_models, shared
+
+from lib_multipass import pasting
+from lib_multipass.checkpoints import Checkpoint
+from lib_multipass.host import checkpoints, vaes
+from lib_multipass.messages import log
+
+HIRES_CHECKPOINT, SAME_CHECKPOINT = "hr_checkpoint", "Use same checkpoint"
+"""Of the webui's own dropdown: its id, and its text for no checkpoint of its own (1.6.0 to 1.10.1)."""
+
+_own: dict[str, Any] = {}
+"""The webui's components of the page that is being built, by id."""
+
+
+def remember(component: Any, elem_id: str | None) -> None:
+    """Take note of the webui's own Hires checkpoint; the page has it before our panel."""
+    if elem_id == HIRES_CHECKPOINT:
+        _own[elem_id] = component
+
+
+class Paste:
+    """The part of the panel that speaks about what was pasted: a note, and a button for the first checkpoint."""
+
+    def __init__(self, elem_id: Callable[[str], str]) -> None:
+        """Build it where the page stands."""
+        self._note = gr.HTML(value="", visible=False, elem_id=elem_id("pasted"), elem_classes="multipass-plan")
+        self._base = gr.Textbox(value="", visible=False, elem_id=elem_id("pasted_base"))
+        self._use = gr.Button("Select it", visible=False, size="sm", elem_id=elem_id("use_pasted_base"))
+        # The webui's own way from its Checkpoints tab to the setting (javascript/ui.js, 1.6.0 to 1.10.1).
+        select = "(name) => { selectCheckpoint(name); return [name]; }"
+        gone = [self._note, self._use]
+        self._use.click(lambda _: [gr.update(visible=False) for _ in gone], [self._base], gone, _js=select)
+
+    def fields(
+        self, made: Mapping[str, Any], choices: Mapping[str, Callable[[], list[str]]]
+    ) -> list[tuple[Any, Callable[[dict], Any]]]:
+        """The infotext fields: components, and what each is given for a parsed infotext.
+
+        Args:
+            made: the panel's controls by the names of the settings.
+            choices: what the dropdowns that list files offer.
+        """
+        listed = [(made[name], _setting(name, choices.get(name))) for name in read({}).values if name != "enabled"]
+        listed += [(component, _governed) for component in _own.values()]
+        said = [(self._note, _note), (self._base, _base_title), (self._use, _use_label)]
+        return [(made["enabled"], _enabled), *listed, *said]
+
+
+def read(params: Mapping[str, Any]) -> pasting.Pasted:
+    """The settings that an infotext asks for in this webui."""
+    return pasting.read(params, checkpoints.known(), vaes.names())
+
+
+def _enabled(params: dict) -> bool:
+    pasted = read(params)
+    for note in pasted.notes:  # here, since every paste and every request asks this once
+        log.warning("pasted: %s", note)
+    return pasted.values["enabled"]
+
+
+def _setting(name: str, choices: Callable[[], list[str]] | None) -> Callable[[dict], Any]:
+    def value(params: dict) -> Any:
+        pasted = read(params)
+        if choices is None:
+            return pasted.values[name]
+        offered = choices()
+        chosen = _tile(pasted.found[name], offered) if name in pasted.found else pasted.values[name]
+        # The page's own list may be older than the titles, which change when a file's hash becomes known.
+        return gr.update(value=chosen, choices=pasting.choices_with(chosen, offered))
+
+    return value
+
+
+def _tile(checkpoint: Checkpoint, offered: list[str]) -> str:
+    """How a dropdown lists a checkpoint. Two folders may hold files of one name, which then have one short title."""
+    mine = (tile for tile in offered if checkpoints.by_alias(tile) is checkpoint)
+    return next(mine, checkpoint.title)
+
+
+def _governed(params: dict) -> Any:
+    """The webui's own Hires checkpoint: none, where ours takes its place; what the infotext says otherwise."""
+    return SAME_CHECKPOINT if read(params).values["enabled"] else None
+
+
+def _note(params: dict) -> dict:
+    pasted = read(params)
+    if not pasted.values["enabled"] and not pasted.notes:
+        return gr.update(value="", visible=False)
+    origin = _origin(params)
+    said = pasting.about_origin(origin, sd_models.select_checkpoint()) if pasted.values["enabled"] else None
+    notes = "".join(f'<p class="multipass-warning">{escape(note)}</p>' for note in (*pasted.notes, said) if note)
+    return gr.update(value=notes, visible=bool(notes))
+
+
+def _base_title(params: dict) -> str:
+    base = _offered(params)
+    return base.title if base else ""
+
+
+def _use_label(params: dict) -> dict:
+    base = _offered(params)
+    return gr.update(visible=base is not None, value=f"Select {base.name_for_extra}" if base else "")
+
+
+def _offered(params: dict) -> Checkpoint | None:
+    """The checkpoint of the picture's first pass, if it is here and another one is selected."""
+    origin = _origin(params) if read(params).values["enabled"] else None
+    differs = pasting.about_origin(origin, sd_models.select_checkpoint()) is not None
+    return origin.checkpoint if origin and differs else None
+
+
+def _origin(params: dict) -> pasting.Origin | None:
+    # Without this setting, the default, the webui itself turns "Model hash" into an override.
+    return pasting.origin_of(params, checkpoints.known()) if shared.opts.disable_weights_auto_swap else None

@@ -1,0 +1,181 @@
+"""Our endpoints, asked inside this process."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from lib_multipass import __version__
+from support.jobs import A, B, C, multipass
+
+PATHS = {
+    "/multipass/v1/checkpoints": "get",
+    "/multipass/v1/state": "get",
+    "/multipass/v1/plan": "post",
+    "/multipass/v1/release": "post",
+}
+
+
+def app_of(host):
+    from lib_multipass.host import api
+
+    app = FastAPI()
+    api._add(None, app)
+    return app
+
+
+@pytest.fixture
+def asks(host):
+    host.run(host.job())
+    with TestClient(app_of(host)) as client:
+        yield client
+
+
+def test_checkpoints(host, asks):
+    answer = asks.get("/multipass/v1/checkpoints").json()
+    assert [about["name"] for about in answer] == sorted(info.name for info in host.sd_models.checkpoints_list.values())
+    alpha = next(about for about in answer if about["name"] == f"{A}.safetensors")
+    info = host.sd_models.checkpoint_aliases[A]
+    assert (alpha["title"], alpha["hash"], alpha["sha256"]) == (info.title, info.shorthash, info.sha256)
+    assert (alpha["place"], alpha["problem"]) == ("RAM", None)
+    assert alpha["file_bytes"] > 0
+    assert alpha["loaded_bytes"] > 0
+    assert str(host.sd_models.model_path) not in json.dumps(answer)
+    assert {about["place"] for about in answer if about is not alpha} == {"disk"}
+
+
+def test_what_speaks_against_a_file_is_said(host, asks, monkeypatch):
+    from lib_multipass.headers import LORA, SD1, Facts
+    from lib_multipass.host import files
+
+    facts = Facts(7, SD1, LORA, parameters={"other": {"F16": 3, "F32": 4}})
+    monkeypatch.setattr(files, "facts_of", lambda checkpoint: facts)
+    about = asks.get("/multipass/v1/checkpoints").json()[0]
+    assert (about["architecture"], about["kind"], about["file_bytes"]) == (SD1, LORA, 7)
+    assert (about["parameters"], about["dtypes"]) == ({"other": 7}, ["F16", "F32"])
+    assert "is no checkpoint but a LoRA" in about["problem"]
+
+
+def test_state(host, asks):
+    before = asks.get("/multipass/v1/state").json()
+    assert (before["version"], before["busy"], before["keeping"], before["limit"]) == (__version__, False, False, 1)
+    assert [(one["checkpoint"], one["active"], one["kept"]) for one in before["loaded"]] == [(A, True, "")]
+    assert before["selected"] == host.sd_models.checkpoint_aliases[A].title
+    host.run(host.job(True, B))
+    after = asks.get("/multipass/v1/state").json()
+    assert after["keeping"] is True
+    assert {(one["checkpoint"], one["active"], one["kept"]) for one in after["loaded"]} == {
+        (A, False, "RAM"),
+        (B, True, "RAM"),
+    }
+    assert all(one["bytes"] > 0 for one in after["loaded"])
+    assert after["memory"]["vram_free"] is None
+    assert after["memory"]["ram_free"] > 0
+    released = asks.post("/multipass/v1/release").json()
+    assert (released["released"], released["kept"]) == ([B], [A])
+
+
+def test_a_job_that_is_being_prepared_elsewhere_does_not_disturb(host, asks, monkeypatch):
+    """Another thread may have put a model into the list that is not whole yet, or is no more."""
+    import torch
+
+    models = host.sd_models.model_data.loaded_sd_models
+    monkeypatch.setattr(host.sd_models.model_data, "loaded_sd_models", [torch.nn.Module(), *models])
+    assert [one["checkpoint"] for one in asks.get("/multipass/v1/state").json()["loaded"]] == [A]
+
+
+def test_a_plan_takes_one_object(asks):
+    body = {"enable_hr": True, "alwayson_scripts": {"Multipass": {"args": {"checkpoint": B}}}}
+    assert [made["checkpoint"] for made in asks.post("/multipass/v1/plan", json=body).json()["passes"]] == [A, B]
+
+
+def test_a_plan_takes_what_a_txt2img_request_may_leave_empty(asks):
+    empty = dict.fromkeys(("hr_upscaler", "refiner_checkpoint", "refiner_switch_at", "override_settings"))
+    plan = asks.post("/multipass/v1/plan", json={**empty, "seed": 5, "alwayson_scripts": multipass(True, B)})
+    assert plan.status_code == 200
+    assert asks.post("/multipass/v1/plan", json={**empty, "alwayson_scripts": None}).status_code == 422
+
+
+BAD = [
+    ('{"hr_scale": NaN, %s}', ["hr_scale", "nan", "from 0 to 64"]),
+    ('{"hr_scale": 1e999, %s}', ["hr_scale", "inf", "from 0 to 64"]),
+    ('{"hr_scale": 1' + "0" * 400 + ", %s}", ["hr_scale"]),
+    ('{"width": Infinity, %s}', ["width"]),
+    ('{"width": 1e30, %s}', ["width"]),
+    ('{"width": -8, %s}', ["width", "-8", "from 1 to 16384"]),
+    ('{"width": null, %s}', ["width"]),
+    ("{%s}", ["there is no checkpoint", "zeta"]),
+    ('{"width": "wide", %s}', ["width"]),
+    ('{"prompt": ["a"], %s}', ["prompt"]),
+    ('{"override_settings": {"sd_model_checkpoint": {"a": 1}}, %s}', ["override_settings.sd_model_checkpoint"]),
+    ('{"override_settings": {"sd_model_checkpoint": "\\ud800"}, %s}', ["override_settings.sd_model_checkpoint"]),
+    ('{"alwayson_scripts": {"multipass": {"args": {"checkpoint": "\\ud800"}}}}', ["no checkpoint"]),
+    ('{"alwayson_scripts": {"multipass": {"args": {"cfg_scale": NaN}}}}', ["cfg_scale (", "nan", "from 0 to 30"]),
+    ('{"alwayson_scripts": {"multipass": {"args": {"\\ud800": NaN}}}}', ["does not know the argument '\\ud800'"]),
+    ('{"alwayson_scripts": {"multipass": {"args": [[]]}}}', ["Multipass", "[]", "true or false"]),
+    ('{"alwayson_scripts": {"multipass": {"args": "beta"}}}', ["no checkpoint is chosen"]),
+    ('{"alwayson_scripts": {"multipass": 5}}', ["no checkpoint is chosen"]),
+    ('{"alwayson_scripts": 5}', ["alwayson_scripts"]),
+    ("5", [""]),
+    ("", [""]),
+    ("{", [""]),
+]
+
+
+@pytest.mark.parametrize(("body", "words"), BAD)
+def test_a_bad_plan_is_refused_by_name(asks, body, words):
+    if "%s" in body:
+        body = body % '"alwayson_scripts": {"Multipass": {"args": {"checkpoint": "zeta"}}}'
+    answer = asks.post("/multipass/v1/plan", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert all(word in json.dumps(answer.json(), ensure_ascii=False).replace("\\\\", "\\") for word in words)
+
+
+@pytest.mark.parametrize("tab", [{"ad_use_checkpoint": True, "ad_checkpoint": {"a": 1}}, {"ad_model": 5}])
+def test_strange_arguments_of_adetailer_are_left_to_it(asks, tab):
+    scripts = {**multipass(True, B, "As set in ADetailer"), "ADetailer": {"args": [True, {"ad_model": "x", **tab}]}}
+    assert asks.post("/multipass/v1/plan", json={"alwayson_scripts": scripts}).status_code == 200
+
+
+def test_the_openapi_page_describes_everything(host):
+    document = app_of(host).openapi()
+    assert {path: next(iter(methods)) for path, methods in document["paths"].items()} == PATHS
+    for path, methods in document["paths"].items():
+        (about,) = methods.values()
+        assert about["tags"] == ["Multipass"]
+        assert len(about["description"]) > 40, path
+        assert "$ref" in json.dumps(about["responses"]["200"]), path
+    ours = {name: model for name, model in document["components"]["schemas"].items() if "Validation" not in name}
+    for name, model in ours.items():
+        assert model["description"], name
+    body = ours["PlanBody"]
+    assert body["example"]["alwayson_scripts"]["Multipass"]["args"] == {"checkpoint": "photo.safetensors"}
+    assert body["properties"]["width"]["maximum"] == 16384
+    assert all("description" in field for field in body["properties"].values())
+
+
+def test_they_are_absent_when_the_api_is_off(host, monkeypatch):
+    monkeypatch.setattr(host.shared.cmd_opts, "api", False)
+    monkeypatch.setattr(host.shared.cmd_opts, "nowebui", False)
+    assert app_of(host).openapi()["paths"] == {}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_all_ask_for_the_apis_password(host, monkeypatch, path):
+    monkeypatch.setattr(host.shared.cmd_opts, "api_auth", "ann:secret,bob:word")
+    app = app_of(host)
+    assert "401" in app.openapi()["paths"][path][PATHS[path]]["responses"]
+    with TestClient(app) as client:
+        body = {"json": {"alwayson_scripts": multipass(True, B)}} if path.endswith("plan") else {}
+        for credentials in (None, ("ann", "word"), ("eve", "secret")):
+            assert client.request(PATHS[path], path, auth=credentials, **body).status_code == 401
+        assert client.request(PATHS[path], path, auth=("bob", "word"), **body).status_code == 200
+
+
+def test_files_under_one_name_are_listed_by_folder(asks):
+    names = [about["name"] for about in asks.get("/multipass/v1/checkpoints").json()]
+    assert len(names) == len(set(names))
+    assert f"{C}.safetensors" in names

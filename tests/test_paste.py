@@ -1,0 +1,114 @@
+"""What a paste does to the page: the webui's own parser and fields, and what our functions hand them."""
+
+from __future__ import annotations
+
+import pytest
+
+from lib_multipass import args
+from support.jobs import A, B
+
+START = "a cat\nNegative prompt: rain\nSteps: 4, Sampler: Euler, CFG scale: 5, Seed: 7, Size: 64x64"
+
+
+@pytest.fixture
+def paste(host, monkeypatch):
+    """Pastes these entries, as a button of the page does; what each component of the page is given, by its id."""
+    monkeypatch.setattr(host.scripts.scripts_txt2img, "infotext_fields", [])  # of pages that were built before
+    host.ui.create_ui()
+    fields = host.infotext_utils.paste_fields["txt2img"]["fields"]
+
+    def do(**entries: str) -> dict:
+        text = ", ".join([START, *(f"{key.replace('_', ' ')}: {value}" for key, value in entries.items())])
+        params = host.infotext_utils.parse_generation_parameters(text)
+        updates = {}
+        for component, key in fields:
+            update = host.infotext_utils._pasted(component, key, params)
+            updates.setdefault(component.elem_id, {}).update(update)
+        return updates
+
+    return do
+
+
+def ours(updates: dict) -> dict:
+    """The values of our controls, by the names of the fields."""
+    found = {name: updates.get(f"script_multipass_{name}", {}).get("value") for name in args.FIELDS}
+    found["enabled"] = updates["script_multipass_enabled-checkbox"]["value"]
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def title_of(host, name):
+    return host.sd_models.checkpoint_aliases[name].title
+
+
+def test_our_keys_tick_the_panel_and_set_its_controls(host, paste):
+    updates = paste(Multipass_checkpoint=B, Multipass_CFG_scale="3.5", Multipass_clip_skip="2", Multipass_ADetailer=A)
+    assert ours(updates) == {
+        "enabled": True,
+        "checkpoint": title_of(host, B),
+        "adetailer": title_of(host, A),
+        "vae": args.SAME_VAE,
+        "cfg_scale": 3.5,
+        "clip_skip": 2,
+        "adetailer_follows": True,
+    }
+    assert updates["script_multipass_checkpoint"]["choices"] == host.sd_models.checkpoint_tiles()
+    assert updates["script_multipass_pasted"] == {"__type__": "generic_update", "value": "", "visible": False}
+
+
+def test_no_keys_untick_it_and_leave_the_webuis_own_hires_checkpoint(paste):
+    updates = paste(Hires_checkpoint=B)
+    assert ours(updates)["enabled"] is False
+    assert ours(updates)["checkpoint"] == ""
+    assert updates["hr_checkpoint"]["value"] == B
+    assert updates["script_multipass_pasted"]["visible"] is False
+
+
+def test_the_webuis_own_hires_checkpoint_is_not_left_where_ours_governs(paste):
+    assert paste(Hires_checkpoint=B, Multipass_checkpoint=B)["hr_checkpoint"]["value"] == "Use same checkpoint"
+
+
+def test_the_short_names_of_the_users_dropdown_are_taken(host, paste, monkeypatch):
+    monkeypatch.setitem(host.shared.opts.data, "sd_checkpoint_dropdown_use_short", True)
+    updates = paste(Multipass_checkpoint=B)
+    assert ours(updates)["checkpoint"] == host.sd_models.checkpoint_aliases[B].short_title
+    assert updates["script_multipass_checkpoint"]["choices"] == host.sd_models.checkpoint_tiles(use_short=True)
+
+
+def test_what_is_not_here_stays_visible_and_is_told(paste, capsys):
+    updates = paste(Multipass_checkpoint="<b>.safetensors [0123456789]", Multipass_third_pass="yes")
+    assert ours(updates)["checkpoint"] == "<b>.safetensors [0123456789]"
+    assert updates["script_multipass_checkpoint"]["choices"][-1] == "<b>.safetensors [0123456789]"
+    note = updates["script_multipass_pasted"]
+    assert note["visible"] is True
+    assert "there is no checkpoint &#x27;&lt;b&gt;.safetensors" in note["value"]
+    assert "Multipass third pass: yes" in note["value"]
+    assert capsys.readouterr().err.count("[Multipass] pasted: ") == 2  # once for the paste, not for each control
+
+
+def test_the_first_passes_checkpoint_is_offered_where_another_is_selected(paste):
+    updates = paste(Multipass_checkpoint=A, Model=B)
+    assert f"was made with {B}, not with {A}" in updates["script_multipass_pasted"]["value"]
+    assert updates["script_multipass_pasted_base"]["value"].startswith(B)
+    assert updates["script_multipass_use_pasted_base"] == {
+        "__type__": "generic_update",
+        "visible": True,
+        "value": f"Select {B}",
+    }
+
+
+@pytest.mark.parametrize("model", [{"Model": A}, {}, {"Model": "nowhere"}])
+def test_nothing_is_offered_where_there_is_nothing_to_offer(paste, model):
+    updates = paste(Multipass_checkpoint=B, **model)
+    assert updates["script_multipass_use_pasted_base"]["visible"] is False
+    assert updates["script_multipass_pasted_base"]["value"] == ""
+    assert updates["script_multipass_pasted"]["visible"] is ("nowhere" in model.values())
+
+
+def test_nothing_is_offered_where_the_webui_restores_the_checkpoint_itself(host, paste, monkeypatch):
+    monkeypatch.setitem(host.shared.opts.data, "disable_weights_auto_swap", False)
+    updates = paste(Multipass_checkpoint=A, Model=B)
+    assert updates["script_multipass_use_pasted_base"]["visible"] is False
+
+
+def test_nothing_is_offered_for_a_picture_without_our_keys(paste):
+    assert paste(Model=B)["script_multipass_use_pasted_base"]["visible"] is False

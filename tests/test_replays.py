@@ -1,0 +1,152 @@
+"""Pictures that are made again from nothing but their own infotext.
+
+Random jobs, always the same ones: through the page's own paste, through the API's ``infotext``, and in the same webui
+without the extension. MULTIPASS_REPLAYS says how many.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from support.client import Rendered
+from support.jobs import A, B, C, adetailer, hires
+from support.page import Page
+from support.settings import settings
+from support.webuis import Server
+
+NUMBER = int(os.environ.get("MULTIPASS_REPLAYS", "30"))
+ON_THE_MINIATURE = 6
+REQUEST = "StableDiffusionProcessingTxt2Img"
+"""The webui's name for the body of a txt2img request."""
+PROMPTS = ("a cat, sunny", 'a "red": (cat:1.2), [dog], 猫', "two lines\nof a cat", "a cat BREAK a hat")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request, and what it has of Multipass and ADetailer."""
+
+    body: dict
+    ours: dict
+    faces: dict | None
+    base: str
+
+    @property
+    def beyond_the_webui(self) -> bool:
+        """Whether it has what a webui without the extension cannot do."""
+        return bool({"vae", "cfg_scale", "clip_skip"} & {*self.ours})
+
+    def request(self, server: Server) -> dict:
+        scripts = {"Multipass": {"args": self.ours}}
+        if self.faces is not None:
+            scripts |= adetailer(server, **self.faces)
+        overrides = {**self.body.get("override_settings", {}), "sd_model_checkpoint": self.base}
+        return {**self.body, "override_settings": overrides, "alwayson_scripts": scripts}
+
+
+def job(number: int) -> Job:
+    """The job of this number, with everything that an infotext has to carry."""
+    dice = random.Random(f"replay {number}")
+    maybe = lambda chance, **values: values if dice.random() < chance else {}  # noqa: E731
+    base, second, third = dice.sample([A, B, C], 3)
+    body = {
+        **hires(dice.choice(["Latent", "Lanczos", "Latent (nearest-exact)"])),
+        "prompt": dice.choice(PROMPTS),
+        "negative_prompt": dice.choice(["rain", ""]),
+        "seed": dice.randrange(2**32),
+        "steps": dice.randint(2, 4),
+        "cfg_scale": dice.choice([1.5, 5, 7.5]),
+        "width": dice.choice([64, 96]),
+        "sampler_name": dice.choice(["Euler", "Euler a"]),
+        "denoising_strength": dice.choice([0.4, 0.75]),
+        "hr_second_pass_steps": dice.choice([0, 3]),
+        **maybe(0.3, hr_scale=1.5),
+        **maybe(0.3, hr_prompt="a dog, snowy"),
+        **maybe(0.2, hr_negative_prompt="fog: thick"),
+        **maybe(0.2, override_settings={"CLIP_stop_at_last_layers": 2}),
+    }
+    names = [second, f"{second}.safetensors"]
+    ours = {
+        "checkpoint": dice.choice(names),
+        **maybe(0.25, cfg_scale=dice.choice([0.5, 3, 11])),
+        **maybe(0.2, clip_skip=dice.choice([1, 2])),
+        **maybe(0.2, vae=dice.choice(["None", "Automatic", "other.safetensors"])),
+    }
+    faces = None
+    if dice.random() < 0.4:
+        faces = {**maybe(0.4, ad_prompt="a face, {x: y}"), **maybe(0.4, ad_denoising_strength=0.3)}
+        modes = [None, "Same as first pass", "As set in ADetailer", third]
+        ours |= {"adetailer": dice.choice(modes), **maybe(0.3, adetailer_follows=False)}
+    return Job(body, ours, faces, base)
+
+
+JOBS = range(NUMBER)
+
+
+@pytest.fixture
+def made(pair, number) -> tuple[Job, Rendered]:
+    """A job and its picture."""
+    if not pair.real and number >= ON_THE_MINIATURE:
+        pytest.skip("fewer on the miniature")
+    todo = job(number)
+    if todo.faces is not None and not (pair.real and pair.ours.webui.adetailer):
+        pytest.skip("this webui has no ADetailer, or the miniature's, which cannot be pasted")
+    return todo, pair.ours.client.txt2img(**todo.request(pair.ours))
+
+
+def pasted(server: Server, infotext: str) -> Page:
+    """A fresh page on which the infotext was pasted."""
+    page = Page(server.client)
+    page.paste(infotext)
+    return page
+
+
+@pytest.mark.parametrize("number", JOBS)
+def test_through_the_page(pair, made):
+    todo, got = made
+    page = pasted(pair.ours, got.infotext)
+    assert page.get("hr_checkpoint") == "Use same checkpoint"
+    offered = page.get("script_multipass_pasted_base")
+    assert offered.split(".")[0] == ("" if todo.base == A else todo.base)
+    with settings(pair.ours, **({"sd_model_checkpoint": offered} if offered else {})):
+        pictures = page.generate()
+    assert np.array_equal(pictures[0], got.pictures[0])
+
+
+@pytest.mark.parametrize("number", JOBS)
+def test_through_the_apis_infotext(pair, made):
+    todo, got = made
+    if todo.faces is not None:
+        pytest.skip("the webui does not restore ADetailer's arguments from an infotext")
+    if "infotext" not in pair.ours.client.get("/openapi.json")["components"]["schemas"][REQUEST]["properties"]:
+        pytest.skip("the infotext of a request came with 1.8.0")
+    # The webui does not restore the first checkpoint by default.
+    body = {"infotext": got.infotext, "override_settings": {"sd_model_checkpoint": todo.base}}
+    again = pair.ours.client.render("txt2img", body if todo.base != A else {"infotext": got.infotext})
+    assert again.same_as(got)
+
+
+@pytest.mark.parametrize("number", JOBS)
+def test_without_the_extension(pair, made):
+    todo, got = made
+    page = pasted(pair.stock, got.infotext)
+    with settings(pair.stock, sd_model_checkpoint=todo.base):
+        page.generate()  # building a model shifts the VAE's noise a little
+        pictures = page.generate()
+    if not todo.beyond_the_webui:
+        assert np.array_equal(pictures[0], got.pictures[0])
+
+
+def test_the_jobs_differ():
+    """Guards the tests above: there is something of everything among them."""
+    jobs = [job(number) for number in range(30)]
+    assert {todo.base for todo in jobs} == {A, B, C}
+    assert 5 < sum(todo.faces is not None for todo in jobs) < 25
+    assert 5 < sum(todo.beyond_the_webui for todo in jobs) < 25
+    assert {"cfg_scale", "clip_skip", "vae", "adetailer", "adetailer_follows"} <= {
+        key for todo in jobs for key in todo.ours
+    }
