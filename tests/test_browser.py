@@ -44,8 +44,11 @@ def tab_of(browser: Browser) -> Iterator[Callable[..., Tab]]:
 
 
 @pytest.fixture
-def tab(pair, tab_of: Callable[..., Tab]) -> Iterator[Tab]:
+def tab(request: pytest.FixtureRequest, webui, tab_of: Callable[..., Tab]) -> Tab:
     """The page with A selected."""
+    if str(webui) == "miniature-1.6.0" and request.function not in WHERE_JOBS_RUN:
+        pytest.skip("the page is the same on both kinds of the miniature")
+    pair = request.getfixturevalue("pair")
     pair.ours.client.post("/sdapi/v1/options", {"sd_model_checkpoint": f"{A}.safetensors"})
     return tab_of(pair.ours)
 
@@ -381,3 +384,6 @@ def test_defaults_of_the_page_tick_and_fill_the_panel(webui, start, tab_of, tmp_
         expect(tab.part("settings")).to_have_class(re.compile("multipass-changed"))
         stored = json.loads(kept.read_text(encoding="utf-8"))
         assert [key for key in stored if key.startswith(f"{ours}/") and ("Plan" in key or "None" in key)] == []
+
+
+WHERE_JOBS_RUN = (test_from_the_tick_to_the_same_picture_again, test_swap, test_release_says_what_was_freed)
