@@ -3,6 +3,7 @@
     python dev.py test [pytest arguments]
     python dev.py demo [--serve] [--out FILE]
     python dev.py bench [hooks | headers | reader | memory]
+    python dev.py screenshots [--out FOLDER]
 
 Each runs in .venv/, which is made on first use and brought up to date when requirements/ changes.
 """
@@ -142,11 +143,18 @@ def bench(arguments: list[str]) -> int:
     return run(ROOT / "tests" / f"bench_{what[0]}.py", *arguments[1:])
 
 
+def screenshots(arguments: list[str]) -> int:
+    return run(ROOT / "tests" / "screenshots.py", *arguments)
+
+
 def parse(argv: list[str]) -> tuple[str, list[str]]:
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
-    parser.add_argument("command", choices=("test", "demo", "bench"))
+    parser.add_argument("command", choices=tuple(COMMANDS))
     return parser.parse_args(argv[:1]).command, argv[1:]
+
+
+COMMANDS = {"test": test, "demo": demo, "bench": bench, "screenshots": screenshots}
 
 
 def main(argv: list[str]) -> int:
@@ -154,7 +162,7 @@ def main(argv: list[str]) -> int:
     try:
         check_interpreter()
         ensure_env()
-        return {"test": test, "demo": demo, "bench": bench}[command](arguments)
+        return COMMANDS[command](arguments)
     except DevError as error:
         print(f"dev.py: {error}", file=sys.stderr)
         return 2
