@@ -332,3 +332,12 @@ def test_unloading_takes_every_patch_away_and_a_disabled_extension_lets_go(host)
         host.shared.opts.data["disabled_extensions"] = []
         host.initialize.initialize_rest(reload_script_modules=True)
         host.build_page()
+
+
+def test_what_the_page_shows_for_the_first_passes_own_is_taken_out(host):
+    p = host.job(True, "beta", hr_sampler_name="Use same sampler", hr_scheduler="Use same scheduler")
+    host.run(p)
+    assert (p.hr_sampler_name, p.hr_scheduler) == (None, None)
+    plain = host.job(hr_sampler_name="Use same sampler")
+    host.run(plain)
+    assert plain.hr_sampler_name == "Use same sampler"

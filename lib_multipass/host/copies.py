@@ -26,7 +26,7 @@ def true_to_itself(original: Callable) -> Callable:
             if kwargs.get("suffix") == BEFORE_HIRES:
                 kwargs["info"] = first_pass.infotext(first_pass.as_plain_job(p), p, _next_in_batch(p))
             elif kwargs.get("suffix") == BEFORE_DETAILER:
-                kwargs["info"] = first_pass.infotext(_as_undetailed_job(p), p, p.batch_index)
+                kwargs["info"] = first_pass.infotext(_as_undetailed_job(p), p, getattr(p, "batch_index", 0))
         return original(*args, **kwargs)
 
     return save_image

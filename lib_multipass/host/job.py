@@ -148,6 +148,7 @@ def _declare(p: Any, args: PassArgs) -> None:
     plan = plan_of(p, args)
     crossing.check_refiner(p, plan)
     _switch_hires_on(p)
+    _clear_page_texts(p)
     crossing.cross_in_pixels(p, plan)
     _choose_second(p, plan)
     detailer = _aim_adetailer(p, plan, args.adetailer_follows)
@@ -180,6 +181,16 @@ def _end_with(p: Any, job: Job) -> None:
         close()
 
     p.close = end_and_close
+
+
+def _clear_page_texts(p: Any) -> None:
+    """Take out what the page shows for the first pass's own, as the page itself does.
+
+    With a request's ``infotext`` the webui (1.8.0 to 1.10.1) fills these texts in and then fails on them.
+    """
+    for name, text in (("hr_sampler_name", "Use same sampler"), ("hr_scheduler", "Use same scheduler")):
+        if getattr(p, name, None) == text:
+            setattr(p, name, None)
 
 
 def _switch_hires_on(p: Any) -> None:
