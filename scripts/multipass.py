@@ -5,7 +5,7 @@ from pathlib import Path
 from modules import scripts
 
 from lib_multipass import NAME
-from lib_multipass.host import api, job, page, patches
+from lib_multipass.host import api, axes, job, page, patches
 from lib_multipass.messages import open_log
 
 
@@ -46,4 +46,5 @@ class Multipass(scripts.Script):
 open_log()
 page.add_settings()
 api.install()
+axes.install()
 patches.install(Path(scripts.basedir()).name)

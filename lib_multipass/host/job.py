@@ -18,6 +18,7 @@ from lib_multipass.args import PassArgs
 from lib_multipass.host import (
     adetailer,
     ahead,
+    axes,
     cache,
     checkpoints,
     crossing,
@@ -95,7 +96,7 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
     infotext.stop()
     try:
         gauge.end_earlier()
-        args = PassArgs.parse(values)
+        args = axes.over(p, PassArgs.parse(values))
         if args.enabled:
             _declare(p, args)
     except MultipassError as error:
