@@ -40,6 +40,7 @@ class Paste:
         self._note = gr.HTML(value="", visible=False, elem_id=elem_id("pasted"), elem_classes="multipass-plan")
         self._base = gr.Textbox(value="", visible=False, elem_id=elem_id("pasted_base"))
         self._use = gr.Button("Select it", visible=False, size="sm", elem_id=elem_id("use_pasted_base"))
+        self._base.do_not_save_to_config = True
         # The webui's own way from its Checkpoints tab to the setting (javascript/ui.js, 1.6.0 to 1.10.1).
         select = "(name) => { selectCheckpoint(name); return [name]; }"
         gone = [self._note, self._use]
