@@ -29,6 +29,7 @@ from lib_multipass.host import (
     networks,
     page,
     patches,
+    progress,
     second_pass,
 )
 from lib_multipass.host.outlook import Outlook, plan_of
@@ -73,6 +74,7 @@ def setup(p: Any) -> None:
 
         def close_and_tell() -> None:
             second_pass.end()
+            progress.end()
             close()
             if failures and sys.exc_info()[0] is None:
                 raise failures[0]
@@ -94,6 +96,7 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
     second_pass.end()
     networks.stop()
     infotext.stop()
+    progress.end()
     try:
         gauge.end_earlier()
         args = axes.over(p, PassArgs.parse(values))
@@ -126,6 +129,7 @@ def postprocess(p: Any, processed: Any) -> None:
     second_pass.end()
     networks.stop()
     infotext.stop()
+    progress.end()
     patches.record(None)
     job.gauge.read()
     log.info(job.journal.line(job.forecast))
@@ -163,6 +167,7 @@ def _declare(p: Any, args: PassArgs) -> None:
     second_pass.begin(p, plan, job.in_use, detailer.vaes(plan.base) if detailer else [], args.adetailer_follows)
     networks.follow(p, plan)
     infotext.follow(p, plan)
+    progress.begin(plan)
     if job.outlook.decision is None:
         cache.let_go(plan.base)
     else:
@@ -178,6 +183,7 @@ def _end_with(p: Any, job: Job) -> None:
         second_pass.end()
         networks.stop()
         infotext.stop()
+        progress.end()
         job.gauge.check(sys.exc_info()[1])
         close()
 

@@ -23,6 +23,7 @@ from lib_multipass.host import (
     infotext,
     memory,
     networks,
+    progress,
     second_pass,
 )
 from lib_multipass.report import Journal, Swap
@@ -86,7 +87,7 @@ def _governed_reload(original: Callable) -> Callable:
         previous = sd_models.model_data.sd_model and sd_models.model_data.sd_model.sd_checkpoint_info
         tiling = follow.is_tiling()
         try:
-            with _hash_kept(), _noise_kept(), cache.swapping(info):
+            with progress.swapping(), _hash_kept(), _noise_kept(), cache.swapping(info):
                 result = original(*args, **kwargs)
                 if cache.is_holding() and _active_file() != before and follow.catch_up(tiling):
                     result = original(info=result.sd_checkpoint_info)
@@ -147,7 +148,9 @@ def _counted_read(original: Callable) -> Callable:
 
     def get_checkpoint_state_dict(checkpoint_info: Any, timer: Any) -> Any:
         global _disk_loads  # see record()
-        _disk_loads += checkpoint_info not in sd_models.checkpoints_loaded
+        if checkpoint_info not in sd_models.checkpoints_loaded:
+            _disk_loads += 1
+            progress.loading(checkpoint_info)
         return original(checkpoint_info, timer)
 
     return get_checkpoint_state_dict
@@ -172,7 +175,11 @@ def _vae_remembered(original: Callable) -> Callable:
 
 def _hires_pass(original: Callable) -> Callable:
     """First the swap that was put off, then what holds for the second pass alone."""
-    return first_pass.swapping(second_pass.hires_pass_of_its_own(original))
+    return progress.hires_pass(first_pass.swapping(second_pass.hires_pass_of_its_own(original)))
+
+
+def _first_pass(original: Callable) -> Callable:
+    return progress.first_pass(first_pass.watched(original))
 
 
 _WRAPPED = (
@@ -180,8 +187,9 @@ _WRAPPED = (
     (sd_models, "get_checkpoint_state_dict", _counted_read),
     (sd_models.SdModelData, "set_sd_model", _vae_remembered),
     (textual_inversion.EmbeddingDatabase, "load_textual_inversion_embeddings", follow.noted),
-    (processing.StableDiffusionProcessingTxt2Img, "sample", first_pass.watched),
+    (processing.StableDiffusionProcessingTxt2Img, "sample", _first_pass),
     (processing.StableDiffusionProcessingTxt2Img, "sample_hr_pass", _hires_pass),
+    (processing.StableDiffusionProcessingImg2Img, "sample", progress.faces),
     (hashes, "calculate_sha256", ahead.hash_taken_over),
     (sd_vae, "resolve_vae", second_pass.vae_of_the_moment),
     (sd_vae, "load_vae", second_pass.taken_off_when_it_fails),
