@@ -20,7 +20,9 @@ try:  # the miniature's
 except ImportError:
     device = events = None
 
-seen = {"reads": [], "vaes": [], "builds": [], "options": [], "foreign_args": [], "comments": []}
+KEYS = ("reads", "vaes", "builds", "options", "foreign_args", "comments")
+seen = vars(shared).setdefault("multipass_probe_seen", {key: [] for key in KEYS})
+"""Outlives Reload UI, which runs this script again, as the functions do that are wrapped once and note into it."""
 by_hand = {}
 """``cfg_scale`` and ``clip_skip`` for the hires pass alone, set in the hooks in which other extensions do so."""
 
@@ -50,7 +52,7 @@ def built_file(checkpoint_info=None, *_args, **_kwargs):
 note_calls("read_state_dict", "reads", lambda checkpoint_file, *_args, **_kwargs: checkpoint_file)
 note_calls("load_model", "builds", built_file)
 
-timed = {"steps": [], "hashes": [], "swaps": []}
+timed = vars(shared).setdefault("multipass_probe_timed", {"steps": [], "hashes": [], "swaps": []})
 
 
 def note_times(owner, name, key, label):

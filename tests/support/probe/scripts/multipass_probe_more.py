@@ -4,7 +4,7 @@ from pathlib import Path
 
 from modules import devices, script_callbacks, sd_hijack, sd_models, shared
 
-armed = {}
+armed = vars(shared).setdefault("multipass_probe_armed", {})
 """``action`` ("interrupt" or "skip") the ``nth`` time that a sampling ``step`` comes, or when ``file`` is read."""
 
 
