@@ -79,17 +79,11 @@ def _setting(name: str, choices: Callable[[], list[str]] | None) -> Callable[[di
         if choices is None:
             return pasted.values[name]
         offered = choices()
-        chosen = _tile(pasted.found[name], offered) if name in pasted.found else pasted.values[name]
+        chosen = checkpoints.tile(pasted.found[name]) if name in pasted.found else pasted.values[name]
         # The page's own list may be older than the titles, which change when a file's hash becomes known.
         return gr.update(value=chosen, choices=pasting.choices_with(chosen, offered))
 
     return value
-
-
-def _tile(checkpoint: Checkpoint, offered: list[str]) -> str:
-    """How a dropdown lists a checkpoint. Two folders may hold files of one name, which then have one short title."""
-    mine = (tile for tile in offered if checkpoints.by_alias(tile) is checkpoint)
-    return next(mine, checkpoint.title)
 
 
 def _governed(params: dict) -> Any:
