@@ -39,7 +39,7 @@ def test_passes_loads_and_faces_are_named(host, said):
     assert in_turn(said) == [
         f"Pass 1 of 2: {A}",
         *(f"Pass 2 of 2: {B}", f"Loading {B}", f"Pass 2 of 2: {B}"),
-        *(f"Loading {C}", f"Pass 2 of 2: {B}", f"faces: {C}"),
+        *(f"Loading {C}", f"faces: {C}"),
         *(f"Pass 1 of 2: {A}", f"Pass 2 of 2: {B}", f"faces: {C}"),
         None,
     ]

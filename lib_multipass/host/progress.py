@@ -78,13 +78,16 @@ def loading(checkpoint: Checkpoint) -> None:
 
 @contextmanager
 def swapping() -> Iterator[None]:
-    """Says afterwards again what runs; within a pass, it is the checkpoint that took over, as a refiner does."""
-    told, before = _told, _told.text if _told is not None else ""
+    """Says afterwards what runs with the checkpoint that took over: the pass that it was swapped in for.
+
+    Within a pass that is a refiner. Between passes nothing more is said until the next one begins.
+    """
+    told = _told
     try:
         yield
     finally:
-        if told is not None and told is _told:
-            told.say(_text(told.stage, _active()) if told.stage else before)
+        if told is not None and told is _told and told.stage:
+            told.say(_text(told.stage, _active()))
 
 
 def first_pass(original: Callable) -> Callable:
