@@ -14,6 +14,29 @@ from lib_multipass.messages import MultipassError
 from lib_multipass.second_pass import resolve_vae
 
 
+class Number:
+    """Stands for ``int`` or ``float`` as an axis's type, and leaves a text that is no number to :func:`confirm`.
+
+    The plot (1.6.0 to 1.10.1) compares an axis's type with these two to expand ranges such as ``2-8 (+2)``, and it
+    converts all values before it asks for confirmation, so that with the types themselves a slip of the pen is answered
+    with Python's own words.
+    """
+
+    def __init__(self, kind: type) -> None:
+        self._kind = kind
+
+    def __call__(self, text: Any) -> Any:
+        try:
+            return self._kind(text)
+        except ValueError:
+            return text
+
+    def __eq__(self, other: object) -> bool:
+        return other is self._kind
+
+    __hash__ = None
+
+
 @dataclass(frozen=True)
 class Axis:
     """One axis."""
@@ -33,8 +56,13 @@ class Axis:
 
     @property
     def kind(self) -> type:
-        """The type that the webui makes of the texts that a user gives."""
+        """The type of its values."""
         return type(default(self.field))
+
+    @property
+    def reader(self) -> type | Number:
+        """What the webui is to make of the texts that a user gives."""
+        return Number(self.kind) if self.kind in (int, float) else self.kind
 
 
 AXES = (

@@ -284,7 +284,9 @@ REFUSED = [
     (1, "same", ["ADetailer checkpoint", "'same'", "'Same as second pass'"]),
     (2, "ohter", ["Second-pass VAE", "'ohter'", "other.safetensors"]),
     (3, "3, 31", ["Second-pass CFG", "31", "from 0 to 30"]),
+    (3, "7, high", ["Second-pass CFG", "'high'", "a number"]),
     (4, "1-13", ["Second-pass clip skip", "13", "from 0 to 12"]),
+    (4, "1, 2.5", ["Second-pass clip skip", "'2.5'", "a whole number"]),
     (0, "", ["Second-pass checkpoint", "no values"]),
 ]
 

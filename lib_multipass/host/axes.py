@@ -46,7 +46,7 @@ def _option(module: Any, axis: Axis) -> Any:
     # The plot of img2img, where Multipass is not, leaves these out.
     return module.AxisOptionTxt2Img(
         axis.label,
-        axis.kind,
+        axis.reader,
         partial(_apply, axis),
         format_value=lambda p, option, value: axes.legend(axis, value, checkpoints.known()),
         confirm=lambda p, values: axes.confirm(axis, values, checkpoints.known(), vaes.names()),
