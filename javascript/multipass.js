@@ -69,10 +69,17 @@
         setTimeout(follow); // the tick itself is drawn after the event
     }
 
+    /* The line's place has a fixed height; where there is more to read, the keyboard must reach it to scroll. */
+    function letScroll() {
+        var line = gradioApp().querySelector('.prose.multipass-plan');
+        line.tabIndex = line.scrollHeight > line.clientHeight ? 0 : -1;
+    }
+
     function onAnswered() {
         askedAt = 0;
         if (isThere()) {
             mark();
+            letScroll();
         }
         askSoon();
     }
@@ -117,6 +124,21 @@
             });
         }
         onChanged();
+    }
+
+    /* The webui's own way from its Checkpoints tab to the setting. */
+    function select(name) {
+        if (name) {
+            selectCheckpoint(name);
+        }
+    }
+
+    /* The line is written anew with every answer, so its button is listened for from outside. */
+    function onPlanClick(event) {
+        var button = event.target.closest('[data-select]');
+        if (button) {
+            select(button.dataset.select);
+        }
     }
 
     function onGeneration() {
@@ -171,6 +193,7 @@
         describe();
         follow();
         part('enabled-checkbox').querySelector('input').addEventListener('input', onTick);
+        part('plan').addEventListener('click', onPlanClick);
         watchAttribute(titleOf(panel), 'class', askSoon);
         BUSY.map(find).filter(Boolean).forEach(function(button) {
             watchAttribute(button, 'style', onGeneration);
@@ -179,9 +202,7 @@
         document.addEventListener('multipass:changed', onChanged);
         document.addEventListener('multipass:answered', onAnswered);
         document.addEventListener('multipass:select', function(event) {
-            if (event.detail) {
-                selectCheckpoint(event.detail);
-            }
+            select(event.detail);
         });
         onOptionsChanged(onChanged);
         askSoon();

@@ -86,37 +86,39 @@ def _about_strange(entries: Mapping[str, str], version: str | None) -> str:
     return f"{NAME} {__version__} left out what it does not understand{maker}: {listed}."
 
 
-@dataclass(frozen=True)
-class Origin:
-    """The checkpoint that made a picture's first pass."""
-
-    name: str
-    """As the infotext has it."""
-    checkpoint: Checkpoint | None
-    """The same here; None if it is not here."""
-
-
-def origin_of(params: Mapping[str, Any], known: Iterable[Checkpoint]) -> Origin | None:
-    """The checkpoint of the first pass, from the webui's own keys; None if the infotext does not name it."""
+def base_of(params: Mapping[str, Any]) -> str:
+    """The checkpoint of the first pass as the webui's own keys name it; empty if they do not."""
     name, digest = (params.get(key) for key in ("Model", "Model hash"))
-    text = f"{name} [{digest}]" if name and digest else name or digest
-    if not text:
+    return f"{name} [{digest}]" if name and digest else name or digest or ""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What to say where a picture's first pass was made with another checkpoint than the selected one."""
+
+    text: str
+    checkpoint: Checkpoint | None
+    """The one to offer; None if it is not here."""
+
+
+def offer_of(base: str, selected: Checkpoint | None, known: Iterable[Checkpoint]) -> Offer | None:
+    """The offer of the first pass's checkpoint; None if it is selected.
+
+    Args:
+        base: what :func:`base_of` gave; empty for no picture at all.
+        selected: the webui's selected checkpoint.
+        known: the webui's checkpoints.
+    """
+    if not base:
         return None
     try:
-        return Origin(text, resolve(text, known, "Model"))
+        made_with = resolve(base, known, "Model")
     except MultipassError:
-        return Origin(text, None)
-
-
-def about_origin(origin: Origin | None, selected: Checkpoint | None) -> str | None:
-    """A sentence where a picture's first pass was made with another checkpoint than the selected one."""
-    if origin is None or (origin.checkpoint and selected and origin.checkpoint.filename == selected.filename):
+        return Offer(f"The first pass of the pasted picture was made with {base}, which is not here.", None)
+    if selected and made_with.filename == selected.filename:
         return None
-    if origin.checkpoint is None:
-        return f"The first pass of this picture was made with {origin.name}, which is not here."
-    name = origin.checkpoint.name_for_extra
     chosen = f", not with {selected.name_for_extra}, which is selected" if selected else ""
-    return f"The first pass of this picture was made with {name}{chosen}."
+    return Offer(f"The first pass of the pasted picture was made with {made_with.name_for_extra}{chosen}.", made_with)
 
 
 def choices_with(value: str, choices: Collection[str]) -> list[str]:

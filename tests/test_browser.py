@@ -249,6 +249,21 @@ def test_a_pasted_checkpoint_that_is_not_here_stays_visible(tab):
     assert tab.page.title() != "1"
 
 
+def test_the_first_checkpoint_of_a_pasted_picture_is_one_click_away(tab):
+    tab.paste(
+        "a cat\nSteps: 4, Sampler: Euler, CFG scale: 5, Seed: 7, Size: 64x64, Denoising strength: 0.6, "
+        f"Hires upscale: 2, Hires upscaler: Latent, Model: {C}, Multipass checkpoint: {B}"
+    )
+    tab.expect_plan(f"1 {A} · ", f"was made with {C}, not with {A}")
+    tab.part("plan").get_by_role("button", name=f"Select {C}").click()
+    tab.wait(lambda: tab.value("setting_sd_model_checkpoint").startswith(f"{C}.safetensors"))
+    tab.expect_plan(f"1 {C} · ")
+    expect(tab.part("plan")).not_to_contain_text("pasted")
+    assert tab.server.client.get("/sdapi/v1/options")["sd_model_checkpoint"].startswith(C)
+    tab.choose("setting_sd_model_checkpoint", A)  # the offer follows a change by hand
+    tab.expect_plan(f"not with {A}")
+
+
 def test_hostile_names_never_become_html(tab):
     name = "a <img src=x onerror=document.title=1> & b"
     folder = tab.server.data / "models" / "Stable-diffusion"
@@ -300,12 +315,15 @@ def test_nothing_jumps_in_either_theme(tab, tab_of, theme):
     shown.expect_plan(f"→ 2 {B} · ")
     shown.flip("txt2img_hr")
     shown.expect_plan("Hires. fix is off")
+    shown.page.locator(LINE).evaluate("line => { line.innerHTML = line.innerHTML.repeat(9); }")
     assert shown.part("enabled").bounding_box()["height"] == height
+    assert shown.page.locator(LINE).evaluate("line => line.scrollHeight > line.clientHeight")
     warning = shown.part("plan").locator(".multipass-warning").first
     assert contrast(*warning.evaluate(COLOURS)) >= 4.5
     assert contrast(*shown.part("plan").locator("p").first.evaluate(COLOURS)) >= 4.5
 
 
+LINE = ".prose.multipass-plan"
 COLOURS = """element => {
     let behind = element;
     while (getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)') behind = behind.parentElement;

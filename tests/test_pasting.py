@@ -9,7 +9,7 @@ import pytest
 from lib_multipass import __version__, args
 from lib_multipass.args import PassArgs
 from lib_multipass.messages import MultipassError
-from lib_multipass.pasting import about_origin, choices_with, origin_of, read
+from lib_multipass.pasting import base_of, choices_with, offer_of, read
 from lib_multipass.plan import make_plan
 from test_checkpoints import CARTOON, IN_FOLDER, KNOWN, PHOTO
 
@@ -117,17 +117,17 @@ ORIGINS = [
 
 @pytest.mark.parametrize(("params", "checkpoint"), ORIGINS)
 def test_the_first_passes_checkpoint_is_found(params, checkpoint):
-    assert origin_of(params, KNOWN).checkpoint is checkpoint
+    assert offer_of(base_of(params), CARTOON, KNOWN).checkpoint is checkpoint
 
 
 def test_what_is_said_about_the_first_passes_checkpoint():
-    photo = origin_of({"Model": "photo"}, KNOWN)
-    assert about_origin(photo, PHOTO) is None
-    assert about_origin(photo, replace(PHOTO)) is None
-    assert "photo, not with cartoon, which is selected" in about_origin(photo, CARTOON)
-    assert "nowhere [0123456789], which is not here" in about_origin(origin_of(ORIGINS[-1][0], KNOWN), CARTOON)
-    assert about_origin(None, CARTOON) is None
-    assert about_origin(origin_of({"Steps": "4"}, KNOWN), IN_FOLDER) is None
+    assert offer_of("photo", PHOTO, KNOWN) is None
+    assert offer_of("photo", replace(PHOTO), KNOWN) is None
+    assert "photo, not with cartoon, which is selected" in offer_of("photo", CARTOON, KNOWN).text
+    assert "photo." in offer_of("photo", None, KNOWN).text
+    assert "nowhere [0123456789], which is not here" in offer_of(base_of(ORIGINS[-1][0]), CARTOON, KNOWN).text
+    assert base_of({"Steps": "4"}) == ""
+    assert offer_of("", IN_FOLDER, KNOWN) is None
 
 
 def test_a_missing_name_joins_the_choices():

@@ -75,7 +75,7 @@ def test_one_event_asks_and_every_component_tells_of_its_changes(host):
     demo = host.ui.create_ui()
     asking = [event for event in demo.dependencies if event["outputs"] == _ids(demo, "script_multipass_plan")]
     refiner = {name for name in planline.WATCHED.values() if name.startswith("refiner")}  # the miniature has none
-    watched = len(planline.WATCHED) - len(refiner)
+    watched = len(planline.WATCHED) - len(refiner) + 1  # the checkpoint of a pasted picture
     assert [len(event["inputs"]) for event in asking] == [watched + len(args.FIELDS) + _faces(host)]
     telling = [event for event in demo.dependencies if event["js"] == planline.CHANGED]
     tabs = _faces(host) - 2
@@ -143,3 +143,21 @@ def test_a_checkpoint_for_an_adetailer_that_is_off(host):
     assert "No ADetailer tab is on" in line_of(host, **values)
     assert "No ADetailer" not in line_of(host, **values, faces=[True, False, {"ad_model": "face_yolov8n.pt"}])
     assert "No ADetailer" not in line_of(host, **{**values, "adetailer": "Same as second pass"})
+
+
+def test_the_first_checkpoint_of_a_pasted_picture_is_offered_while_another_is_selected(host):
+    values = {"enabled": True, "checkpoint": C, "enable_hr": True}
+    text = line_of(host, **values, pasted_base=B)
+    title = host.sd_models.checkpoint_aliases[B].title
+    assert f"was made with {B}, not with {A}, which is selected." in text
+    assert f'<button type="button" data-select="{title}">Select {B}</button>' in text
+    assert "pasted" not in line_of(host, **values, pasted_base=A)
+    assert "pasted" not in line_of(host, **values, pasted_base="")
+    assert f"was made with {B}" in line_of(host, enabled=True, pasted_base=B)  # whatever else is said
+
+
+def test_a_first_checkpoint_that_is_not_here_is_told_without_an_offer(host):
+    text = line_of(host, enabled=True, checkpoint=C, pasted_base="<b onclick=alert(1)>")
+    assert "which is not here" in text
+    assert "<button" not in text
+    assert "<b " not in text

@@ -21,6 +21,12 @@ HIRES_CONTROLS = {
     "txt2img_hr_upscaler": "hr_upscaler",
 }
 
+ABOUT_DEFAULTS = """
+What the panel shows at first is kept where the webui keeps it for all of its controls: set the panel on the txt2img
+page as it shall be, then press <i>View changes</i> and <i>Apply</i> under <i>Settings, Defaults</i>.
+"""
+"""A setting of ours beside it would never win: ui-config.json has every control's value from the first start on."""
+
 _controls: dict[str, Any] = {}
 _plan_line: planline.PlanLine | None = None
 """Of the page that is being built."""
@@ -43,6 +49,7 @@ def add_settings() -> None:
     """Add our section to the Settings page. As templates the options have their defaults before any page is built."""
     gigabytes = {"minimum": 0, "maximum": 24, "step": 0.1}
     options = {
+        "multipass_about_defaults": shared.OptionHTML(ABOUT_DEFAULTS),
         keeping.KEEP: shared.OptionInfo(
             keeping.DEFAULTS[keeping.KEEP], "Keep checkpoints", gr.Dropdown, {"choices": list(fields.WISHES)}
         ).info("what the choice Automatic in the panel means; Automatic here goes by the free memory"),
@@ -87,7 +94,7 @@ def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
     files = [made[name] for name in _CHOICES]
     refresh.click(fn=lambda: _refresh(files), inputs=[], outputs=files)
     global _plan_line  # pages are built one at a time, before they are served
-    _plan_line = planline.PlanLine(line, ask, [made[name] for name in fields.FIELDS])
+    _plan_line = planline.PlanLine(line, ask, [made[name] for name in fields.FIELDS], pasting.base)
     return [made[name] for name in fields.FIELDS], pasting.fields(made, _CHOICES)
 
 

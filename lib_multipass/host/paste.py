@@ -12,10 +12,9 @@ from html import escape
 from typing import Any
 
 import gradio as gr
-from modules import sd_models, shared
+from modules import shared
 
 from lib_multipass import pasting
-from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.host import checkpoints, vaes
 from lib_multipass.messages import log
 
@@ -33,18 +32,14 @@ def remember(component: Any, elem_id: str | None) -> None:
 
 
 class Paste:
-    """The part of the panel that speaks about what was pasted: a note, and a button for the first checkpoint."""
+    """The part of the panel that keeps what was pasted: a note about it, and the picture's first checkpoint."""
 
     def __init__(self, elem_id: Callable[[str], str]) -> None:
         """Build it where the page stands."""
-        self._note = gr.HTML(value="", visible=False, elem_id=elem_id("pasted"), elem_classes="multipass-plan")
-        self._base = gr.Textbox(value="", visible=False, elem_id=elem_id("pasted_base"))
-        self._use = gr.Button("Select it", visible=False, size="sm", elem_id=elem_id("use_pasted_base"))
-        self._base.do_not_save_to_config = True
-        # The webui's own way from its Checkpoints tab to the setting (javascript/ui.js, 1.6.0 to 1.10.1).
-        select = "(name) => { selectCheckpoint(name); return [name]; }"
-        gone = [self._note, self._use]
-        self._use.click(lambda _: [gr.update(visible=False) for _ in gone], [self._base], gone, _js=select)
+        self._note = gr.HTML(value="", visible=False, elem_id=elem_id("pasted"), elem_classes="multipass-note")
+        self.base = gr.Textbox(value="", visible=False, elem_id=elem_id("pasted_base"))
+        """What made the picture's first pass, as its infotext names it; empty without such a picture."""
+        self.base.do_not_save_to_config = True
 
     def fields(
         self, made: Mapping[str, Any], choices: Mapping[str, Callable[[], list[str]]]
@@ -57,8 +52,7 @@ class Paste:
         """
         listed = [(made[name], _setting(name, choices.get(name))) for name in read({}).values if name != "enabled"]
         listed += [(component, _governed) for component in _own.values()]
-        said = [(self._note, _note), (self._base, _base_title), (self._use, _use_label)]
-        return [(made["enabled"], _enabled), *listed, *said]
+        return [(made["enabled"], _enabled), *listed, (self._note, _note), (self.base, _base)]
 
 
 def read(params: Mapping[str, Any]) -> pasting.Pasted:
@@ -92,32 +86,13 @@ def _governed(params: dict) -> Any:
 
 
 def _note(params: dict) -> dict:
-    pasted = read(params)
-    if not pasted.values["enabled"] and not pasted.notes:
-        return gr.update(value="", visible=False)
-    origin = _origin(params)
-    said = pasting.about_origin(origin, sd_models.select_checkpoint()) if pasted.values["enabled"] else None
-    notes = "".join(f'<p class="multipass-warning">{escape(note)}</p>' for note in (*pasted.notes, said) if note)
-    return gr.update(value=notes, visible=bool(notes))
+    notes = read(params).notes
+    lines = "".join(f'<p class="multipass-warning">{escape(note)}</p>' for note in notes)
+    return gr.update(value=lines, visible=bool(lines))
 
 
-def _base_title(params: dict) -> str:
-    base = _offered(params)
-    return base.title if base else ""
-
-
-def _use_label(params: dict) -> dict:
-    base = _offered(params)
-    return gr.update(visible=base is not None, value=f"Select {base.name_for_extra}" if base else "")
-
-
-def _offered(params: dict) -> Checkpoint | None:
-    """The checkpoint of the picture's first pass, if it is here and another one is selected."""
-    origin = _origin(params) if read(params).values["enabled"] else None
-    differs = pasting.about_origin(origin, sd_models.select_checkpoint()) is not None
-    return origin.checkpoint if origin and differs else None
-
-
-def _origin(params: dict) -> pasting.Origin | None:
+def _base(params: dict) -> str:
     # Without this setting, the default, the webui itself turns "Model hash" into an override.
-    return pasting.origin_of(params, checkpoints.known()) if shared.opts.disable_weights_auto_swap else None
+    if not shared.opts.disable_weights_auto_swap or not read(params).values["enabled"]:
+        return ""
+    return pasting.base_of(params)

@@ -14,13 +14,14 @@ from typing import Any
 
 import gradio as gr
 from gradio.context import Context
-from modules import scripts
+from modules import scripts, sd_models
 
 from lib_multipass import args as fields
 from lib_multipass.forecast import Forecast
-from lib_multipass.host import adetailer
+from lib_multipass.host import adetailer, checkpoints
 from lib_multipass.host.requests import PlanRequest, plan_of
 from lib_multipass.messages import MultipassError, log
+from lib_multipass.pasting import offer_of
 from lib_multipass.placement import DISK
 
 WATCHED = {
@@ -46,6 +47,9 @@ OF_A_TAB = re.compile(r"script_txt2img_adetailer_ad_(tab_enable|model|use_checkp
 LAST = "html_log_txt2img"
 """A component that the webui builds after all of these, on the same page."""
 
+PASTED_BASE = "pasted_base"
+"""The name of what is no part of a request: the checkpoint of the pasted picture's first pass."""
+
 CHANGED = "() => { document.dispatchEvent(new Event('multipass:changed')); return []; }"
 ANSWERED = "() => { document.dispatchEvent(new Event('multipass:answered')); return []; }"
 
@@ -57,14 +61,16 @@ _seen: dict[str, Any] = {}
 class PlanLine:
     """The line of one page, and what it is connected with."""
 
-    def __init__(self, line: gr.HTML, ask: gr.Button, ours: Sequence[Any]) -> None:
+    def __init__(self, line: gr.HTML, ask: gr.Button, ours: Sequence[Any], pasted_base: gr.Textbox) -> None:
         """Make it; :func:`remember` connects it.
 
         Args:
             line: the line itself.
             ask: a hidden button that the page's script clicks.
             ours: the panel's inputs in the order of the fields.
+            pasted_base: what made the first pass of the picture that was pasted last.
         """
+        self._pasted_base = pasted_base
         self._line = line
         self._ask = ask
         self._ours = list(ours)
@@ -74,6 +80,7 @@ class PlanLine:
         page = Context.root_block.blocks
         here = {elem_id: component for elem_id, component in _seen.items() if page.get(component._id) is component}
         others = {name: here[elem_id] for elem_id, name in WATCHED.items() if elem_id in here}
+        others[PASTED_BASE] = self._pasted_base
         tabs = [component for elem_id, component in here.items() if elem_id not in WATCHED]
         runner = scripts.scripts_txt2img
         detailer = next(filter(adetailer.is_adetailer, runner.alwayson_scripts), None)
@@ -105,7 +112,8 @@ def _html(values: Mapping[str, Any], ours: Sequence[Any], faces: Sequence[Any]) 
     """
     if not ours[0]:
         return ""
-    missing, paragraphs = "", []
+    missing, paragraphs, values = "", [], dict(values)
+    offer = _offer(values.pop(PASTED_BASE, ""))
     try:
         if ours[list(fields.FIELDS).index("checkpoint")]:
             paragraphs = _paragraphs(plan_of(_request(values, ours, faces)))
@@ -117,12 +125,24 @@ def _html(values: Mapping[str, Any], ours: Sequence[Any], faces: Sequence[Any]) 
     except Exception:
         log.exception("the plan could not be made")
         paragraphs = [(WARNING, "The plan could not be made; the console says why.")]
-    lines = "".join(f"<p{kind}>{escape(text)}</p>" for kind, text in paragraphs)
+    lines = "".join(f"<p{kind}>{escape(text)}</p>" for kind, text in paragraphs) + offer
     changed = ", ".join(fields.label(name) for name in _changed(ours))
     return f'<div data-changed="{escape(changed)}" data-missing="{missing}">{lines}</div>'
 
 
 WARNING = ' class="multipass-warning"'
+
+
+def _offer(pasted_base: str | None) -> str:
+    """The paragraph about the pasted picture's first checkpoint; the page's script makes its button select that one."""
+    offer = offer_of(pasted_base or "", sd_models.select_checkpoint(), checkpoints.known())
+    if offer is None:
+        return ""
+    if offer.checkpoint is None:
+        return f"<p{WARNING}>{escape(offer.text)}</p>"
+    name = escape(offer.checkpoint.name_for_extra)
+    button = f'<button type="button" data-select="{escape(offer.checkpoint.title)}">Select {name}</button>'
+    return f"<p{WARNING}>{escape(offer.text)} {button}</p>"
 
 
 def _paragraphs(plan: Forecast) -> list[tuple[str, str]]:

@@ -39,6 +39,14 @@ class OptionInfo:
     def needs_restart(self):
         return self.info("after a restart")
 
+
+class OptionHTML(OptionInfo):
+    """A text among the settings; it has no value of its own."""
+
+    def __init__(self, text):
+        super().__init__(text)
+        self.do_not_save = True
+
     def needs_reload_ui(self):
         return self.info("after Reload UI")
 

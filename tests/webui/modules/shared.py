@@ -6,7 +6,7 @@ from modules.paths_internal import data_path
 
 cmd_opts, parser = shared_cmd_options.cmd_opts, shared_cmd_options.parser
 config_filename = str(Path(data_path) / "config.json")
-OptionInfo, options_section = options.OptionInfo, options.options_section
+OptionInfo, OptionHTML, options_section = options.OptionInfo, options.OptionHTML, options.options_section
 
 demo = opts = state = options_templates = restricted_opts = settings_components = None
 device, weight_load_location = devices.device, "cpu"
