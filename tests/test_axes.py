@@ -71,6 +71,14 @@ def test_bad_values_are_named_with_what_is_allowed(field, values, words):
     assert all(word in caught.value.detail for word in [BY_FIELD[field].name, *words])
 
 
+def test_number_axes_keep_the_plots_ranges_and_leave_a_text_to_the_confirmation(options):
+    cfg, clip_skip = options["cfg_scale"].type, options["clip_skip"].type
+    assert [[kind for kind in (int, float) if kind == own] for own in (cfg, clip_skip)] == [[float], [int]]
+    assert [[kind for kind in (int, float) if own == kind] for own in (cfg, clip_skip)] == [[float], [int]]
+    assert (cfg("7"), clip_skip("2")) == (7.0, 2)
+    assert (cfg("high"), clip_skip("2.5")) == ("high", "2.5")
+
+
 LEGENDS = [
     ("checkpoint", "photo.safetensors", "Second-pass checkpoint: photo"),
     ("checkpoint", "a/toon.safetensors", "Second-pass checkpoint: a/toon.safetensors"),
