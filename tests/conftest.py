@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from support import webuis
+from support.browser import Tab, chromium
 from support.inprocess import Host, start_miniature
 from support.pretended import Bench, empty
 
@@ -57,6 +59,30 @@ def start(webui: webuis.Webui, tmp_path: Path) -> Callable:
     """Start a further server of this webui: ``with start("--flag", config={...}) as server``."""
     number = itertools.count()
     return lambda *flags, **kwargs: webuis.running(webui, tmp_path / str(next(number)), *flags, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, which the test has made sure of."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def tab_of(browser: Browser) -> Iterator[Callable[..., Tab]]:
+    """Open a tab on a server; at the end nobody may have complained."""
+    tabs = []
+
+    def make(server: webuis.Server, query: str = "", width: int = 1280) -> Tab:
+        page = browser.new_page(viewport={"width": width, "height": 1200})
+        tabs.append(Tab(page, server))
+        return tabs[-1].open(query)
+
+    yield make
+    complaints = [complaint for tab in tabs for complaint in tab.complaints]
+    for tab in tabs:
+        tab.page.close()
+    assert complaints == []
 
 
 @pytest.fixture(scope="session")

@@ -4,43 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from support import browser as browsers
 from support.browser import Tab
 from support.jobs import A, B, C, without
-from support.webuis import Server
 
 pytestmark = [
     pytest.mark.skipif(browsers.program() is None, reason=browsers.HOW_TO_GIVE),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsers.chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def tab_of(browser: Browser) -> Iterator[Callable[..., Tab]]:
-    """Open a tab on a server; at the end nobody may have complained."""
-    tabs = []
-
-    def make(server: Server, query: str = "", width: int = 1280) -> Tab:
-        page = browser.new_page(viewport={"width": width, "height": 1200})
-        tabs.append(Tab(page, server))
-        return tabs[-1].open(query)
-
-    yield make
-    complaints = [complaint for tab in tabs for complaint in tab.complaints]
-    for tab in tabs:
-        tab.page.close()
-    assert complaints == []
 
 
 @pytest.fixture

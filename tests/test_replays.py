@@ -6,6 +6,7 @@ without the extension. MULTIPASS_REPLAYS says how many.
 
 from __future__ import annotations
 
+import base64
 import os
 import random
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from support import browser as browsers
 from support.client import Rendered
 from support.jobs import A, B, C, adetailer, hires
 from support.page import Page
@@ -20,7 +22,8 @@ from support.settings import settings
 from support.webuis import Server
 
 NUMBER = int(os.environ.get("MULTIPASS_REPLAYS", "30"))
-ON_THE_MINIATURE = 6
+ON_THE_MINIATURE, IN_ITS_PAGE = 6, 2
+DETAILER = "script_txt2img_adetailer_ad_main_accordion"
 REQUEST = "StableDiffusionProcessingTxt2Img"
 """The webui's name for the body of a txt2img request."""
 PROMPTS = ("a cat, sunny", 'a "red": (cat:1.2), [dog], 猫', "two lines\nof a cat", "a cat BREAK a hat")
@@ -103,7 +106,7 @@ def pasted(server: Server, infotext: str) -> Page:
     page = Page(server.client)
     page.paste(infotext)
     if "ADetailer model: " in infotext:
-        page.set("script_txt2img_adetailer_ad_main_accordion-checkbox", True)
+        page.set(f"{DETAILER}-checkbox", True)
     return page
 
 
@@ -123,6 +126,27 @@ def test_through_the_page(pair, made):
     with selected(pair.ours, offered or A):
         pictures = page.generate()
     assert np.array_equal(pictures[0], got.pictures[0])
+
+
+@pytest.mark.skipif(browsers.program() is None, reason=browsers.HOW_TO_GIVE)
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("number", JOBS)
+def test_in_a_browser(pair, made, number, tab_of):
+    """The picture's own PNG, dropped into PNG Info and sent to txt2img; the offered first checkpoint; Generate."""
+    if not pair.real and number >= IN_ITS_PAGE:
+        pytest.skip("fewer on the miniature")
+    todo, got = made
+    with selected(pair.ours, A):
+        tab = tab_of(pair.ours)
+        tab.replay(base64.b64decode(got.encoded[0]))
+        if todo.faces is not None:
+            tab.flip(DETAILER)
+            tab.wait(lambda: tab.is_ticked(DETAILER))
+        if todo.base != A:
+            tab.part("plan").get_by_role("button", name=f"Select {todo.base}").click()
+        tab.expect_plan(f"1 {todo.base} · ")
+        tab.generate()
+        assert tab.picture() == got.pictures[0].tobytes()
 
 
 @pytest.mark.parametrize("number", JOBS)

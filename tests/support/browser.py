@@ -21,6 +21,12 @@ HOW_TO_GIVE = f"install Chromium, or set {GIVEN} to its program, to run this"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
+READ = """() => {
+    const tab = document.getElementById('tab_pnginfo');
+    const texts = Array.from(tab.querySelectorAll('textarea'), area => area.value);
+    return [tab.innerText, ...texts].some(text => text.includes('Steps: '));
+}"""
+"""Whether PNG Info shows an infotext."""
 SETTLED = 700
 """Milliseconds in which a plan that is asked for has come."""
 
@@ -145,6 +151,16 @@ class Tab:
         self.page.wait_for_timeout(200)
         self.one("paste").click()
         self.wait(lambda: "Steps: " not in self.value("txt2img_prompt"))
+        self.settle()
+
+    def replay(self, png: bytes) -> None:
+        """Put a picture into PNG Info and send it to txt2img, on a page whose prompt is empty."""
+        self.page.locator("#tabs > .tab-nav > button").filter(has_text="PNG Info").click()
+        file = {"name": "picture.png", "mimeType": "image/png", "buffer": png}
+        self.page.locator("#pnginfo_image input[type=file]").set_input_files([file])
+        self.wait(lambda: self.page.evaluate(READ))
+        self.page.locator("#tab_pnginfo #txt2img_tab").click()
+        self.wait(lambda: self.value("txt2img_prompt") != "")
         self.settle()
 
     def picture(self) -> bytes:
