@@ -374,7 +374,11 @@ def test_defaults_of_the_page_tick_and_fill_the_panel(webui, start, tab_of, tmp_
     kept.write_text(json.dumps({f"{ours}/{label}/value": value for label, value in values.items()}), encoding="utf-8")
     with start("--ui-config-file", str(kept)) as server:
         tab = tab_of(server)
-        tab.expect_plan(f"→ 2 {B} · ", "Hires. fix is off")
+        if "txt2img/Hires. fix/value" in json.loads(kept.read_text(encoding="utf-8")):
+            tab.expect_plan("Hires. fix is off")
+        else:  # 1.6.0 has no defaults for accordions with a tick
+            tab.tick()
+        tab.expect_plan(f"→ 2 {B} · ")
         expect(tab.part("settings")).to_have_class(re.compile("multipass-changed"))
         stored = json.loads(kept.read_text(encoding="utf-8"))
         assert [key for key in stored if key.startswith(f"{ours}/") and ("Plan" in key or "None" in key)] == []
