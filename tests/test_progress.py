@@ -180,6 +180,7 @@ def test_loads_and_faces_in_the_api(pair, start):
         pytest.skip("the miniature loads too fast to be watched")
     need_adetailer(pair)
     with start() as server:
+        server.client.txt2img()  # 1.6.0 cannot be asked while its very first job begins
         body = {**hires("Lanczos"), **LONG, "alwayson_scripts": {**adetailer(server), **multipass(True, B, C)}}
         answers, after = watch(server.client, body)
     texts = {answer["textinfo"] for answer in answers}
