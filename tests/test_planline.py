@@ -161,3 +161,10 @@ def test_a_first_checkpoint_that_is_not_here_is_told_without_an_offer(host):
     assert "which is not here" in text
     assert "<button" not in text
     assert "<b " not in text
+
+
+def test_nothing_is_offered_where_the_settings_are_frozen(host, monkeypatch):
+    monkeypatch.setattr(host.shared.cmd_opts, "freeze_settings", True)
+    text = line_of(host, enabled=True, checkpoint=C, enable_hr=True, pasted_base=B)
+    assert f"was made with {B}, not with {A}" in text
+    assert "<button" not in text

@@ -18,7 +18,7 @@ from modules import scripts, sd_models
 
 from lib_multipass import args as fields
 from lib_multipass.forecast import Forecast
-from lib_multipass.host import adetailer, checkpoints
+from lib_multipass.host import adetailer, checkpoints, swap
 from lib_multipass.host.requests import PlanRequest, plan_of
 from lib_multipass.messages import MultipassError, log
 from lib_multipass.pasting import offer_of
@@ -138,7 +138,7 @@ def _offer(pasted_base: str | None) -> str:
     offer = offer_of(pasted_base or "", sd_models.select_checkpoint(), checkpoints.known())
     if offer is None:
         return ""
-    if offer.checkpoint is None:
+    if offer.checkpoint is None or not swap.is_possible():
         return f"<p{WARNING}>{escape(offer.text)}</p>"
     name = escape(offer.checkpoint.name_for_extra)
     button = f'<button type="button" data-select="{escape(offer.checkpoint.title)}">Select {name}</button>'
