@@ -1,0 +1,90 @@
+"""Many jobs and many Reload UIs leave nothing behind: memory, patches, callbacks, threads, open files."""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import numpy as np
+import psutil
+import pytest
+
+from support.jobs import A, B, C, hires, multipass
+
+JOBS, ON_A_REAL_WEBUI, RELOADS = 500, 200, 50
+WARM_UP = 20
+STEEPEST = 50 * 1024
+"""Bytes a job by which resident memory may grow."""
+
+
+def slope(resident: list[int]) -> float:
+    """Growth of memory per job, by least squares, after the first ones."""
+    after = np.asarray(resident[WARM_UP:], dtype=float)
+    return float(np.polyfit(np.arange(len(after)), after, 1)[0])
+
+
+def depth(function) -> int:
+    """How often a function is wrapped."""
+    wrapped = getattr(function, "__wrapped__", None)
+    return 0 if wrapped is None else 1 + depth(wrapped)
+
+
+def counts(host, process: psutil.Process) -> dict[str, int]:
+    """What must stay as many."""
+    from lib_multipass.host import patches
+
+    wrapped = [(owner, name) for owner, name, _ in patches._wrapped()]
+    gc.collect()
+    return {
+        "depth": sum(depth(getattr(owner, name)) for owner, name in wrapped),
+        "patched": sum(host.patches.original(patches.KEY, owner, name) is not None for owner, name in wrapped),
+        "callbacks": sum(map(len, host.script_callbacks.callback_map.values())),
+        "threads": threading.active_count(),
+        "files": process.num_fds() if hasattr(process, "num_fds") else process.num_handles(),
+    }
+
+
+@pytest.mark.timeout(900)
+def test_five_hundred_jobs(host):
+    process, resident, pairs = psutil.Process(), [], [(B, C), (C, A), (B, B), (A, C)]
+    before = {}
+    for number in range(JOBS):
+        second, third = pairs[number % len(pairs)]
+        host.run(host.job(True, second, third, faces={"ad_model": "face_yolov8n.pt"}, n_iter=1 + number % 2))
+        if number == WARM_UP:
+            before = counts(host, process)
+        resident.append(process.memory_info().rss)
+    print(f"{JOBS} jobs: {slope(resident):.0f} bytes a job")
+    assert counts(host, process) == before
+    assert slope(resident) < STEEPEST
+
+
+def test_fifty_times_reload_ui(host):
+    process, resident, before = psutil.Process(), [], {}
+    for number in range(RELOADS):
+        host.script_callbacks.script_unloaded_callback()
+        host.initialize.initialize_rest(reload_script_modules=True)
+        host.build_page()
+        host.run(host.job(True, B))
+        if number == WARM_UP:
+            before = counts(host, process)
+        resident.append(process.memory_info().rss)
+    print(f"{RELOADS} times Reload UI, a job after each: {slope(resident):.0f} bytes each")
+    assert counts(host, process) == before
+
+
+@pytest.mark.timeout(1800)
+def test_two_hundred_jobs_on_a_real_webui(pair):
+    if not pair.real:
+        pytest.skip("the miniature's jobs are counted above, in this process")
+    process, resident, before = psutil.Process(pair.ours.process.pid), [], ()
+    for number in range(ON_A_REAL_WEBUI):
+        job = {**hires("Lanczos" if number % 2 else "Latent"), "alwayson_scripts": multipass(True, (B, C)[number % 2])}
+        pair.ours.client.txt2img(**job, seed=number)
+        if number == WARM_UP:
+            before = process.num_threads(), process.num_fds()
+        resident.append(process.memory_info().rss)
+    print(f"{ON_A_REAL_WEBUI} jobs on {pair.ours.webui}: {slope(resident):.0f} bytes a job")
+    assert slope(resident) < STEEPEST
+    threads, files = process.num_threads(), process.num_fds()
+    assert (threads <= before[0] + 2, files <= before[1] + 2) == (True, True), (before, threads, files)
