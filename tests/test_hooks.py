@@ -266,6 +266,21 @@ def test_a_failure_in_pieces_is_told_at_the_end(host):
     host.shared.state.end()
 
 
+def test_the_hash_option_stays_the_first_passes_when_a_load_fails(host, monkeypatch):
+    """After the hash is stored the webui still loads the checkpoint's VAE."""
+    before = host.shared.opts.data["sd_checkpoint_hash"]
+
+    def fail(*_args, **_kwargs):
+        raise RuntimeError("no VAE")
+
+    p, load = host.job(True, B), host.sd_vae.load_vae
+    monkeypatch.setattr(host.sd_vae, "load_vae", fail)
+    with pytest.raises(RuntimeError, match="no VAE"):
+        host.run(p)
+    monkeypatch.setattr(host.sd_vae, "load_vae", load)
+    assert host.shared.opts.data["sd_checkpoint_hash"] == before
+
+
 def test_the_hash_option_stays_the_first_passes(host):
     before = copy.deepcopy(host.shared.opts.data)
     host.run(host.job(True, C, faces=dict(FACE)))

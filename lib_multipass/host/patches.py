@@ -136,11 +136,13 @@ def _hash_kept() -> Iterator[None]:
     """
     data, key = shared.opts.data, "sd_checkpoint_hash"
     stored = {key: data[key]} if key in data else {}
-    yield
-    # An interrupted or failed job leaves its journal behind, but not the webui's note that a job is running.
-    if _journal is not None and shared.state.job and _active_file() != _journal.base_file:
-        data.pop(key, None)
-        data.update(stored)
+    try:
+        yield
+    finally:
+        # An interrupted or failed job leaves its journal behind, but not the webui's note that a job is running.
+        if _journal is not None and shared.state.job and _active_file() != _journal.base_file:
+            data.pop(key, None)
+            data.update(stored)
 
 
 def _counted_read(original: Callable) -> Callable:
