@@ -42,6 +42,11 @@ class Rendered:
         pairs = zip(self.pictures, other.pictures, strict=True)
         return all(np.array_equal(ours, theirs) for ours, theirs in pairs)
 
+    def difference(self, other: Rendered) -> int:
+        """The largest difference between two of their values, from 0 to 255."""
+        pairs = zip(self.pictures, other.pictures, strict=True)
+        return max(int(np.abs(ours.astype(int) - theirs).max()) for ours, theirs in pairs)
+
     def like(self, other: Rendered) -> bool:
         """Whether any picture is equal to its counterpart."""
         pairs = zip(self.pictures, other.pictures, strict=True)
