@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,9 @@ from support.webuis import Server
 XL = "epsilon"
 """An SDXL checkpoint among the files for real webuis; A, B and C are SD 1.x."""
 MIXED = {"override_settings": {"sd_model_checkpoint": XL}}
+
+
+TAGGED = "a cat, <lora:style-sd1:0.9> sunny"
 
 
 def beside(server: Server) -> dict:
@@ -184,6 +189,23 @@ def test_a_temporary_vae_does_not_stay_on_kept_models(pair):
     usual = warm(pair.ours, **hires(), n_iter=2, alwayson_scripts=multipass(True, B))
     pair.ours.client.txt2img(**hires(), n_iter=2, override_settings=other, alwayson_scripts=multipass(True, B))
     assert pair.ours.client.txt2img(**hires(), n_iter=2, alwayson_scripts=multipass(True, B)).same_as(usual)
+
+
+def test_no_lora_leaves_the_biases_of_another_checkpoint(pair, start):
+    """In 1.6.0 by hand: a LoRA on a checkpoint in the place of another gives it the other's biases."""
+    if not pair.real:
+        pytest.skip("the miniature has no LoRAs")
+    source = (pair.ours.webui.root / "extensions-builtin" / "Lora" / "networks.py").read_text(encoding="utf-8")
+    (resets,) = re.findall(r"def network_reset_cached_weight.*?\n\n\n", source, re.DOTALL)
+    with start(multipass=False) as fresh:
+        expected = warm(fresh)
+    wrong = []
+    for ours in (False, True):
+        with start(multipass=ours) as server:
+            server.client.txt2img(override_settings={"sd_model_checkpoint": f"{B}.safetensors"})
+            server.client.txt2img(prompt=TAGGED)
+            wrong.append(not server.client.txt2img().same_as(expected))
+    assert wrong == ["network_bias_backup" not in resets, False]
 
 
 def test_with_adetailer_the_rest_follows_too(pair):

@@ -31,6 +31,19 @@ def test_what_is_held(backup_bytes):
     assert backup_bytes(model) == 12 + 80
 
 
+def test_a_bias_that_outlived_its_layers_weights_is_forgotten(host):
+    from lib_multipass.host.lora_memory import forget_biases
+
+    model = torch.nn.Sequential(*(torch.nn.Linear(2, 2) for _ in range(3)))
+    for layer, weights in zip(model, (None, torch.zeros(2, 2), torch.zeros(2, 2)), strict=True):
+        layer.network_weights_backup, layer.network_bias_backup = weights, torch.zeros(2)
+    del model[2].network_bias_backup
+    forget_biases(model)
+    assert model[0].network_bias_backup is None
+    assert model[1].network_bias_backup is not None
+    assert not hasattr(model[2], "network_bias_backup")
+
+
 def test_at_most():
     text_and_diffusion = 859_520_964 + 123_060_480
     assert most_backup_bytes(SD15, Loading()) == 2 * text_and_diffusion

@@ -21,6 +21,18 @@ def backup_bytes(model: torch.nn.Module) -> int:
     return sum(tensor.numel() * tensor.element_size() for copy in held for tensor in _tensors(copy))
 
 
+def forget_biases(model: torch.nn.Module) -> None:
+    """Let no LoRA give a model the biases of a checkpoint that was in its place before.
+
+    The webui copies every bias before it is used for the first time. Loading another checkpoint into a layer makes it
+    forget the copies, but in 1.6.0 not that of the bias, which the next LoRA would put back.
+    """
+    weights, bias = _COPIES
+    for module in model.modules():
+        if getattr(module, weights, None) is None and getattr(module, bias, None) is not None:
+            setattr(module, bias, None)
+
+
 def _tensors(copy: Any) -> Iterator[torch.Tensor]:
     parts = copy if isinstance(copy, (tuple, list)) else (copy,)
     return (part for part in parts if isinstance(part, torch.Tensor))

@@ -21,6 +21,7 @@ from lib_multipass.host import (
     follow,
     gauge,
     infotext,
+    lora_memory,
     memory,
     networks,
     progress,
@@ -93,6 +94,8 @@ def _governed_reload(original: Callable) -> Callable:
                     result = original(info=result.sd_checkpoint_info)
                     follow.catch_up(tiling)
                 second_pass.settle()
+                if _active_file() not in (None, before):
+                    lora_memory.forget_biases(sd_models.model_data.sd_model)
         except Exception as error:
             gauge.failed(error)
             raise
