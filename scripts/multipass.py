@@ -5,8 +5,11 @@ from pathlib import Path
 from modules import scripts
 
 from lib_multipass import NAME
-from lib_multipass.host import api, axes, job, page, patches
+from lib_multipass.host.start import start
 from lib_multipass.messages import open_log
+
+open_log()
+job, page = start(Path(scripts.basedir()).name)
 
 
 class Multipass(scripts.Script):
@@ -41,10 +44,3 @@ class Multipass(scripts.Script):
 
     def postprocess(self, p, processed, *args):
         job.postprocess(p, processed)
-
-
-open_log()
-page.add_settings()
-api.install()
-axes.install()
-patches.install(Path(scripts.basedir()).name)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
@@ -13,7 +12,7 @@ from modules import shared
 from lib_multipass import args as fields
 from lib_multipass import detailer, second_pass
 from lib_multipass.checkpoints import Checkpoint
-from lib_multipass.host import checkpoints, vaes
+from lib_multipass.host import checkpoints, features, vaes
 from lib_multipass.host.second_pass import CLIP_SKIP
 from lib_multipass.messages import MultipassError
 from lib_multipass.plan import Plan
@@ -76,7 +75,7 @@ class Detailer:
                 "ADetailer kept the first pass's clip skip: this webui cannot take an override of it back, because "
                 "its settings are frozen or were never saved; press Apply settings once on its Settings page."
             )
-        self._replace(detailer.follow_tabs(self.args, runs_there, finish, _fields()))
+        self._replace(detailer.follow_tabs(self.args, runs_there, finish, features.adetailer_fields()))
 
     def vaes(self, base: Checkpoint) -> list[tuple[str, str | None]]:
         """The checkpoint file and the own VAE, if it has one, of each enabled tab."""
@@ -91,7 +90,7 @@ class Detailer:
 
 def checkpoints_of(args: Sequence[Any], plan: Plan) -> list[Checkpoint]:
     """The checkpoint of each enabled tab in these arguments of ADetailer's, once they are aimed as planned."""
-    if "ad_checkpoint" not in _fields():
+    if "ad_checkpoint" not in features.adetailer_fields():
         return []
     return [plan.faces or _checkpoint_of(tab, plan.base) for _, tab in detailer.enabled_tabs(args)]
 
@@ -102,7 +101,7 @@ def find(p: Any) -> Detailer | None:
     if script is None or not isinstance(p.script_args, (list, tuple)):
         return None
     found = Detailer(p, script)
-    return found if "ad_checkpoint" in _fields() and any(detailer.enabled_tabs(found.args)) else None
+    return found if "ad_checkpoint" in features.adetailer_fields() and any(detailer.enabled_tabs(found.args)) else None
 
 
 def _checkpoint_of(tab: dict, base: Checkpoint) -> Checkpoint:
@@ -122,19 +121,7 @@ def _can_override(name: str) -> bool:
 
 
 def is_frozen(name: str = "sd_model_checkpoint") -> bool:
-    # ADetailer changes the checkpoint by an override of this setting. The last two flags came with 1.8.0.
-    flags = shared.cmd_opts
-    sections = getattr(flags, "freeze_settings_in_sections", None) or ""
-    settings = getattr(flags, "freeze_specific_settings", None) or ""
+    # ADetailer changes the checkpoint by an override of this setting.
+    sections, settings = features.frozen()
     section = shared.opts.data_labels[name].section[0]
-    return flags.freeze_settings or section in _listed(sections) or name in _listed(settings)
-
-
-def _listed(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",")]
-
-
-def _fields() -> Collection[str]:
-    # Its argument model forbids unknown keys: a field that it does not have would make it skip the tab.
-    model = getattr(sys.modules.get("adetailer.args"), "ADetailerArgs", None)
-    return getattr(model, "model_fields", None) or getattr(model, "__fields__", {})
+    return shared.cmd_opts.freeze_settings or section in sections or name in settings

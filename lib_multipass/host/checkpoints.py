@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
-from modules import sd_models, shared
+from modules import sd_models
 
 from lib_multipass.checkpoints import Checkpoint, resolve
+from lib_multipass.host import features
 from lib_multipass.messages import MultipassError
 
 
@@ -24,7 +25,7 @@ def tiles() -> list[str]:
 
 
 def tile(checkpoint: Checkpoint) -> str:
-    """The name of a checkpoint in a dropdown: as in the webui's own, without folders if the user set it so (1.8 and
+    """The name of a checkpoint in a dropdown: as in the webui's own, without folders if the user set it so (1.7 and
     later), but never one that two checkpoints share."""
     return _tile(checkpoint, _ambiguous())
 
@@ -39,15 +40,11 @@ def shown(name: str) -> str:
 
 def _tile(checkpoint: Checkpoint, ambiguous: Collection[str]) -> str:
     short = checkpoint.short_title
-    return short if _short_names() and short not in ambiguous else checkpoint.title
-
-
-def _short_names() -> bool:
-    return getattr(shared.opts, "sd_checkpoint_dropdown_use_short", False)
+    return short if features.short_names() and short not in ambiguous else checkpoint.title
 
 
 def _ambiguous() -> set[str]:
-    if not _short_names():
+    if not features.short_names():
         return set()
     count = Counter(checkpoint.short_title for checkpoint in known())
     return {short for short, number in count.items() if number > 1}

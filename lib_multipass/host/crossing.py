@@ -12,7 +12,7 @@ from lib_multipass import crossing
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.crossing import FIRST, PIXEL_UPSCALER, REFINED_PASSES, SECOND
 from lib_multipass.headers import FLUX, SD3
-from lib_multipass.host import checkpoints, files
+from lib_multipass.host import checkpoints, features, files
 from lib_multipass.plan import Plan
 
 OPTION = "multipass_crossing_upscaler"
@@ -49,8 +49,8 @@ def require_usable(plan: Plan) -> None:
 
 
 def _beyond_this_webui() -> set[str]:
-    """Architectures that this webui does not know: no version knows Flux; SD 3 and its setting came with 1.10.0."""
-    return {FLUX} if hasattr(shared.opts, "sd3_enable_t5") else {FLUX, SD3}
+    """Architectures that this webui does not know: no version knows Flux, and old ones not SD 3."""
+    return {FLUX} if features.knows_sd3() else {FLUX, SD3}
 
 
 def lets_latents_cross(p: Any, plan: Plan) -> bool:

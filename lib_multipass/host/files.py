@@ -12,6 +12,7 @@ from lib_multipass import loaded
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.footprint import Loading, loaded_bytes, most_backup_bytes
 from lib_multipass.headers import SDXL, Facts, remembered
+from lib_multipass.host import features
 
 
 def facts_of(checkpoint: Checkpoint) -> Facts:
@@ -53,13 +54,12 @@ def most_copies(facts: Facts) -> int:
 
 
 def _loading(facts: Facts) -> Loading:
-    # "FP8 weight" came with 1.8.0.
-    fp8 = getattr(shared.opts, "fp8_storage", "Disable")
+    fp8 = features.fp8_weights()
     return Loading(
         half=not shared.cmd_opts.no_half,
         # The webui turns the VAE to float32 by itself when pictures come out black.
         half_vae=devices.dtype_vae != torch.float32,
         fp8=fp8 == "Enable" or (fp8 == "Enable for SDXL" and facts.architecture == SDXL),
-        cache_fp16=getattr(shared.opts, "cache_fp16_weight", False),
-        t5=getattr(shared.opts, "sd3_enable_t5", False),
+        cache_fp16=features.keeps_fp16_beside_fp8(),
+        t5=features.loads_t5(),
     )

@@ -24,6 +24,7 @@ import torch
 from modules import devices, images, processing, sd_models, sd_samplers, shared
 from PIL import Image
 
+from lib_multipass.host import features
 from lib_multipass.replay import first_pass_params
 
 _sampling: Any = None
@@ -144,8 +145,7 @@ def _are_wanted(p: Any, job: Any, samples: Any) -> bool:
 
 
 def _is_shown(p: Any, job: Any) -> bool:
-    # The ✨ button (1.8.0 and later) begins with a finished picture and has no first pass.
-    return job.shown is not None and getattr(p, "firstpass_image", None) is None
+    return job.shown is not None and features.finished_picture(p) is None
 
 
 def _pictures(p: Any, samples: Any, decoded: Any) -> list[Image.Image]:
@@ -214,8 +214,8 @@ def as_plain_job(p: Any) -> Any:
     plain.enable_hr = plain.restore_faces = False
     plain.denoising_strength = None
     plain.extra_generation_params = first_pass_params(p.extra_generation_params, job_of(p).added_later)
-    # The webui notes it only where it decodes latents that ``sample`` returned. The setting came with 1.7.0.
-    method = getattr(shared.opts, "sd_vae_decode_method", "Full")
+    # The webui notes it only where it decodes latents that ``sample`` returned.
+    method = shared.opts.sd_vae_decode_method
     if method != "Full":
         plain.extra_generation_params["VAE Decoder"] = method
     return plain

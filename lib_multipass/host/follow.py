@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from modules import devices, sd_hijack, sd_models, sd_unet, shared
+from modules import sd_hijack, sd_models, sd_unet, shared
 
+from lib_multipass.host import features
 from lib_multipass.messages import log
 
 hijack = sd_hijack.model_hijack
@@ -151,7 +152,7 @@ def _schedule(model: Any) -> None:
     """Apply the settings of the noise schedule, which the webui (1.8.0 and later) does on loading, and per picture only
     to the model of the first pass: those of a job long past would stay on the other.
     """
-    apply = getattr(sd_models, "apply_alpha_schedule_override", None)
+    apply = features.noise_schedule()
     if apply is not None:
         apply(model)
 
@@ -162,13 +163,14 @@ def _is_outdated(model: Any) -> bool:
     Where the note and the setting disagree it reads the model from disk again at the next occasion. With "Enable for
     SDXL" and models of both kinds that would be at every swap.
     """
-    check = getattr(sd_models, "check_fp8", None)
-    if check is None or not hasattr(devices, "fp8"):
+    known = features.is_noted_as_fp8(model)
+    if known is None:
         return False
+    devices, wanted = known
     # The webui converts all linear layers or none.
     linear = next((layer for layer in model.model.modules() if isinstance(layer, torch.nn.Linear)), None)
     devices.fp8 = linear is not None and linear.weight.dtype == getattr(torch, "float8_e4m3fn", None)
-    return devices.fp8 != bool(check(model))
+    return devices.fp8 != wanted
 
 
 _swapped = False

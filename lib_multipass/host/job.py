@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from modules import processing, sd_models, shared
+from modules import processing, sd_models
 
 from lib_multipass.args import PassArgs
 from lib_multipass.host import (
@@ -22,6 +22,7 @@ from lib_multipass.host import (
     cache,
     checkpoints,
     crossing,
+    features,
     first_pass,
     follow,
     gauge,
@@ -30,6 +31,7 @@ from lib_multipass.host import (
     page,
     patches,
     progress,
+    refusal,
     second_pass,
 )
 from lib_multipass.host.outlook import Outlook, plan_of
@@ -63,30 +65,20 @@ class Job:
 
 
 def setup(p: Any) -> None:
-    """Make sure that a failure in a job that a script renders in pieces reaches the user.
+    """Make sure that a failure in a job that a script renders in pieces reaches the user."""
+    refusal.watch_pieces(p, _end_of_pieces)
 
-    X/Y/Z plot catches the exceptions of its cells and goes on. ``close`` is what the page and the API call on every
-    job at its end, outside the script.
-    """
-    if p.script_args and p.script_args[0]:  # the number of the selected script
-        p._multipass_failures = failures = []
-        close = p.close
 
-        def close_and_tell() -> None:
-            second_pass.end()
-            progress.end()
-            close()
-            if failures and sys.exc_info()[0] is None:
-                raise failures[0]
-
-        p.close = close_and_tell
+def _end_of_pieces() -> None:
+    second_pass.end()
+    progress.end()
 
 
 def before_process(p: Any, values: Sequence[Any]) -> None:
     """Declare two passes on ``p`` if Multipass is ticked, else leave it alone and let go of what is kept.
 
     The webui swallows exceptions of hooks and would go on with one checkpoint; a failure is kept for
-    :func:`_stop` to raise where it counts.
+    :func:`refusal.refuse` to raise where it counts.
     """
     if not isinstance(p, processing.StableDiffusionProcessingTxt2Img) or getattr(p, "_ad_inner", False):
         return
@@ -103,10 +95,10 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
         if args.enabled:
             _declare(p, args)
     except MultipassError as error:
-        _stop(p, error)
+        refusal.refuse(p, error)
     except Exception as error:
         log.exception("the job could not be prepared")
-        _stop(p, MultipassError(f"Multipass could not prepare the job: {type(error).__name__}: {error}"))
+        refusal.refuse(p, MultipassError(f"Multipass could not prepare the job: {type(error).__name__}: {error}"))
     else:
         if not args.enabled:
             _end(p)
@@ -195,8 +187,8 @@ def _clear_page_texts(p: Any) -> None:
 
     With a request's ``infotext`` the webui (1.8.0 to 1.10.1) fills these texts in and then fails on them.
     """
-    for name, text in (("hr_sampler_name", "Use same sampler"), ("hr_scheduler", "Use same scheduler")):
-        if getattr(p, name, None) == text:
+    for name, text in features.choices_of_hires_pass(p).items():
+        if getattr(p, name) == text:
             setattr(p, name, None)
 
 
@@ -234,24 +226,3 @@ def _aim_adetailer(p: Any, plan: Plan, follows: bool) -> adetailer.Detailer | No
     if detailer is not None and follows:
         detailer.follow(plan)
     return detailer
-
-
-def _stop(p: Any, error: MultipassError) -> None:
-    """Let the job fail with this sentence before anything is sampled.
-
-    ``init`` is the first method of ``p`` that the webui calls outside its runner of hooks (``process_images_inner``,
-    1.6.0 to 1.10.1), so what it raises reaches the page and the API.
-    """
-
-    # Its checkpoint may be what is wrong, and would be loaded before.
-    overrides = p.override_settings or {}
-    p.override_settings = {name: value for name, value in overrides.items() if name != "sd_model_checkpoint"}
-
-    def init(*_args: Any, **_kwargs: Any) -> None:
-        raise error from None
-
-    p.init = init
-    failures = getattr(p, "_multipass_failures", None)
-    if failures is not None:
-        failures.append(error)
-        shared.state.interrupt()  # the other pieces would fail alike

@@ -7,7 +7,6 @@ settled, the panel is open and nothing is being generated; it asks by a click on
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -18,7 +17,7 @@ from modules import scripts, sd_models
 
 from lib_multipass import args as fields
 from lib_multipass.forecast import Forecast
-from lib_multipass.host import adetailer, checkpoints, swap
+from lib_multipass.host import adetailer, checkpoints, features, swap
 from lib_multipass.host.requests import PlanRequest, plan_of
 from lib_multipass.messages import MultipassError, log
 from lib_multipass.pasting import offer_of
@@ -167,8 +166,6 @@ def _request(values: Mapping[str, Any], ours: Sequence[Any], faces: Sequence[Any
     given = {name: value for name, value in values.items() if value is not None}
     if not given.pop("refiner", False):
         given = {name: value for name, value in given.items() if not name.startswith("refiner")}
-    # Up to 1.7.0 the module's name, later another name of modules.infotext_utils; the page is built with it.
-    paste = sys.modules["modules.generation_parameters_copypaste"]
-    overrides = paste.create_override_settings_dict(given.pop("override_settings", None) or [])
+    overrides = features.infotext_module().create_override_settings_dict(given.pop("override_settings", None) or [])
     listed = {"Multipass": {"args": list(ours)}, "ADetailer": {"args": list(faces)}}
     return PlanRequest(**given, override_settings=overrides, alwayson_scripts=listed)

@@ -19,6 +19,7 @@ from typing import Any
 from modules import sd_models, shared
 
 from lib_multipass.checkpoints import Checkpoint
+from lib_multipass.host import features
 from lib_multipass.host.first_pass import job_of
 from lib_multipass.plan import Plan
 
@@ -95,8 +96,7 @@ def first_pass(original: Callable) -> Callable:
 
     @wraps(original)
     def sample(self: Any, *args: Any, **kwargs: Any) -> Any:
-        # The ✨ button (1.8.0 and later) begins with a finished picture and has no first pass.
-        if _told is None or job_of(self) is None or getattr(self, "firstpass_image", None) is not None:
+        if _told is None or job_of(self) is None or features.finished_picture(self) is not None:
             return original(self, *args, **kwargs)
         with _stage(_FIRST, _active()):
             return original(self, *args, **kwargs)

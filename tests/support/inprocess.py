@@ -34,6 +34,12 @@ class Host:
         build(self.scripts.scripts_txt2img, False)
         build(self.scripts.scripts_img2img, True)
 
+    def reload_page(self):
+        """What the webui does for Reload UI."""
+        self.script_callbacks.script_unloaded_callback()
+        self.initialize.initialize_rest(reload_script_modules=True)
+        self.build_page()
+
     def script(self, title="Multipass"):
         return next(s for s in self.scripts.scripts_txt2img.alwayson_scripts if s.title() == title)
 

@@ -74,5 +74,9 @@ if __name__ == "__main__":
     from mini import device
     from modules.shared_cmd_options import cmd_opts
 
+    if cmd_opts.like == "forge":  # by the function that tells it from all others
+        from modules import sd_models
+
+        sd_models.forge_model_reload = sd_models.reload_model_weights
     with device.pretend(device.of_flags(cmd_opts)):
         api_only() if cmd_opts.nowebui else webui()

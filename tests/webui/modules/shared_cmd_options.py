@@ -16,7 +16,7 @@ _IGNORED = (
 parser = argparse.ArgumentParser(description="A miniature webui, for tests.")
 parser.add_argument("--data-dir", default="")
 parser.add_argument("--port", type=int, default=None)
-parser.add_argument("--like", choices=["1.6.0", "1.10.1"], default="1.10.1", help="the version to behave like")
+parser.add_argument("--like", choices=["1.6.0", "1.10.1", "forge"], default="1.10.1", help="what to behave like")
 parser.add_argument("--use-cpu", nargs="+", default=[])
 parser.add_argument("--api-auth", default=None, help="name:password pairs, separated by commas")
 parser.add_argument("--vae-path", default=None)

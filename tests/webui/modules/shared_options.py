@@ -31,6 +31,7 @@ _section(
     ("sd_checkpoint_cache", 0, "Checkpoints to cache in RAM"),
     ("sd_vae", "Automatic", "SD VAE", "VAE"),
     ("sd_vae_checkpoint_cache", 0, "VAE Checkpoints to cache in RAM"),
+    ("sd_vae_decode_method", "Full", "VAE type for decode"),
     ("sd_vae_overrides_per_model_preferences", True, "Selected VAE overrides per-model preferences"),
     ("CLIP_stop_at_last_layers", 1, "Clip skip", "Clip skip"),
     ("fp8_storage", "Disable", "FP8 weight"),

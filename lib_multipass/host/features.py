@@ -1,0 +1,164 @@
+"""What this webui has: the one place that asks, and it asks for the thing itself, never for a version's number.
+
+The numbers in the docstrings are those of AUTOMATIC1111's releases that were read. Everything is asked anew at each
+call, so it does not matter when this module is imported, and it imports nothing that a webui might lack.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection
+from functools import reduce
+from importlib import import_module
+from typing import Any
+
+from modules import shared
+
+_LIST = "modules.sd_models.model_data.loaded_sd_models"
+_HIRES_CHECKPOINT = "modules.processing.StableDiffusionProcessingTxt2Img.hr_checkpoint_name"
+_FORGE = "modules.sd_models.forge_model_reload"
+
+NEEDED = (
+    *(f"modules.sd_models.{name}" for name in ("reload_model_weights", "get_checkpoint_state_dict")),
+    *(f"modules.sd_models.{name}" for name in ("SdModelData.set_sd_model", "SkipWritingToConfig")),
+    *(f"modules.sd_models.{name}" for name in ("select_checkpoint", "get_closet_checkpoint_match")),
+    *(f"modules.sd_models.{name}" for name in ("checkpoints_list", "checkpoint_aliases", "checkpoints_loaded")),
+    *(f"modules.sd_models.send_model_to_{where}" for where in ("cpu", "device", "trash")),
+    *(f"modules.sd_vae.{name}" for name in ("resolve_vae", "load_vae", "load_vae_dict", "reload_vae_weights")),
+    *(f"modules.patches.{name}" for name in ("patch", "original", "undo")),
+    "modules.processing.StableDiffusionProcessing.parse_extra_network_prompts",
+    "modules.processing.StableDiffusionProcessingImg2Img.sample",
+    "modules.processing.StableDiffusionProcessingTxt2Img.sample",
+    "modules.processing.StableDiffusionProcessingTxt2Img.sample_hr_pass",
+    "modules.processing.StableDiffusionProcessingTxt2Img.calculate_hr_conds",
+    "modules.textual_inversion.textual_inversion.EmbeddingDatabase.load_textual_inversion_embeddings",
+    "modules.hashes.calculate_sha256",
+    "modules.images.save_image",
+    "modules.ui_components.InputAccordion",
+    "modules.shared.options_templates",
+)
+"""What Multipass builds on besides the three that :func:`why_off` names, in 1.6.0 to 1.10.1."""
+
+
+def why_off() -> str | None:
+    """The sentence that says why Multipass cannot work in this webui; None if it can.
+
+    Every release from 1.6.0 to 1.10.1 has all of it. Older ones have no checkpoint of its own for the hires pass;
+    Forge, and forks like it, have another machinery for their models.
+    """
+    if _has(_FORGE):
+        return (
+            "Multipass is off: this webui loads its checkpoints by a machinery of its own (forge_model_reload), which "
+            "keeps one at a time and takes no second one for the hires pass from an extension."
+        )
+    if not _has(_HIRES_CHECKPOINT):
+        return (
+            "Multipass is off: in this webui the hires pass has no checkpoint of its own (hr_checkpoint_name); "
+            "it came with WebUI 1.6.0."
+        )
+    if not _has(_LIST):
+        return (
+            "Multipass is off: this webui keeps no list of its loaded checkpoints (loaded_sd_models), so none could be "
+            "kept for the second pass and let go again."
+        )
+    missing = next((name for name in NEEDED if not _has(name)), None)
+    return missing and off_without(missing)
+
+
+def off_without(missing: str) -> str:
+    """The sentence for a webui that lacks something else, in the words that name it."""
+    return f"Multipass is off: this webui lacks {missing}, which WebUI 1.6.0 to 1.10.1 have."
+
+
+def _has(name: str) -> bool:
+    """Whether the webui has what a dotted name says; the module of it is the longest part that can be imported."""
+    parts = name.split(".")
+    for end in range(len(parts), 1, -1):
+        try:
+            found = import_module(".".join(parts[:end]))
+        except ImportError:
+            continue
+        try:
+            reduce(getattr, parts[end:], found)
+        except AttributeError:
+            return False
+        return True
+    return False
+
+
+def short_names() -> bool:
+    """Whether dropdowns shall name checkpoints without their folders; the setting came with 1.7.0."""
+    return getattr(shared.opts, "sd_checkpoint_dropdown_use_short", False)
+
+
+def fp8_weights() -> str:
+    """The setting *FP8 weight*, which came with 1.8.0; ``Disable`` before."""
+    return getattr(shared.opts, "fp8_storage", "Disable")
+
+
+def keeps_fp16_beside_fp8() -> bool:
+    """The setting *Cache FP16 weight for LoRA*, which came with 1.8.0."""
+    return getattr(shared.opts, "cache_fp16_weight", False)
+
+
+def is_noted_as_fp8(model: Any) -> tuple[Any, bool] | None:
+    """Where the webui notes whether the active model is in fp8 (the module that has ``fp8``), and whether it should be.
+
+    None before 1.8.0, which knows no such weights.
+    """
+    devices, check = import_module("modules.devices"), getattr(import_module("modules.sd_models"), "check_fp8", None)
+    return None if check is None or not hasattr(devices, "fp8") else (devices, bool(check(model)))
+
+
+def noise_schedule() -> Callable[[Any], None] | None:
+    """What applies the settings of the noise schedule to a model; None before 1.8.0, which has no such settings."""
+    return getattr(import_module("modules.sd_models"), "apply_alpha_schedule_override", None)
+
+
+def finished_picture(p: Any) -> Any:
+    """The picture that a job begins with, of the ✨ button, which came with 1.8.0; None if it makes a first pass."""
+    return getattr(p, "firstpass_image", None)
+
+
+def frozen() -> tuple[list[str], list[str]]:
+    """The sections and the settings that the command line freezes; these two flags came with 1.8.0."""
+    names = ("freeze_settings_in_sections", "freeze_specific_settings")
+    sections, settings = (getattr(shared.cmd_opts, name, None) or "" for name in names)
+    return _listed(sections), _listed(settings)
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",")]
+
+
+def infotext_module() -> Any:
+    """The webui's module for infotexts: ``generation_parameters_copypaste``, since 1.8.0 ``infotext_utils``.
+
+    The old name still leads to it; the page is built with it, so it is there.
+    """
+    return sys.modules["modules.generation_parameters_copypaste"]
+
+
+def choices_of_hires_pass(p: Any) -> dict[str, str]:
+    """Fields of a job, and what the page shows for "as in the first pass"; ``hr_scheduler`` came with 1.9.0."""
+    texts = {"hr_sampler_name": "Use same sampler", "hr_scheduler": "Use same scheduler"}
+    return {name: text for name, text in texts.items() if hasattr(p, name)}
+
+
+def knows_sd3() -> bool:
+    """Whether the webui loads SD 3, which came with 1.10.0, and its setting for the T5 text encoder with it."""
+    return hasattr(shared.opts, "sd3_enable_t5")
+
+
+def loads_t5() -> bool:
+    """The setting *Enable T5* of SD 3, which came with 1.10.0."""
+    return getattr(shared.opts, "sd3_enable_t5", False)
+
+
+def adetailer_fields() -> Collection[str]:
+    """The fields of ADetailer's arguments, with pydantic 1 or 2; empty without ADetailer.
+
+    ``ad_checkpoint`` and ``ad_vae`` came with ADetailer 23.9.0, ``ad_scheduler`` with 24.4.0.
+    """
+    model = getattr(sys.modules.get("adetailer.args"), "ADetailerArgs", None)
+    return getattr(model, "model_fields", None) or getattr(model, "__fields__", {})

@@ -1,0 +1,180 @@
+"""Webuis that Multipass cannot work in: it says so, refuses what it cannot do, and is in nobody's way."""
+
+from __future__ import annotations
+
+import sys
+
+import gradio as gr
+import pytest
+import requests
+
+from lib_multipass.args import FIELDS
+from support import browser as browsers
+from support import webuis
+from support.client import RefusedError
+from support.jobs import B, hires, multipass
+
+
+def like_forge(host, monkeypatch):
+    monkeypatch.setattr(host.sd_models, "forge_model_reload", lambda: None, raising=False)
+
+
+def older(host, monkeypatch):
+    monkeypatch.delattr(host.processing.StableDiffusionProcessingTxt2Img, "hr_checkpoint_name")
+
+
+def without_list(host, monkeypatch):
+    """The miniature cannot do without the list itself, so only others do not find it."""
+
+    class Hiding(host.sd_models.SdModelData):
+        def __getattribute__(self, name):
+            asker = sys._getframe(1).f_globals["__name__"]
+            if name == "loaded_sd_models" and asker.partition(".")[0] not in ("modules", "mini", "support"):
+                raise AttributeError(name)
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr(host.sd_models.model_data, "__class__", Hiding)
+
+
+def without_undo(host, monkeypatch):
+    monkeypatch.delattr(host.patches, "undo")
+
+
+def without_the_unforeseen(host, monkeypatch):
+    """What is not asked for beforehand, and is missing when our module that needs it is imported."""
+    import lib_multipass.host.page
+
+    monkeypatch.delattr(host.ui_common, "refresh_symbol")
+    monkeypatch.delitem(sys.modules, "lib_multipass.host.page")
+    monkeypatch.delattr(lib_multipass.host, "page")
+
+
+LACKING = {
+    like_forge: "forge_model_reload",
+    older: "hr_checkpoint_name",
+    without_list: "loaded_sd_models",
+    without_undo: "modules.patches.undo",
+    without_the_unforeseen: "refresh_symbol",
+}
+
+
+@pytest.fixture
+def plain(host):
+    """A plain job's picture while everything works."""
+    return host.run(host.job()).images[0].tobytes()
+
+
+@pytest.fixture(params=LACKING, ids=lambda change: change.__name__)
+def lacking(request, host, plain, capsys):
+    """A webui that lacks something after Reload UI; the word that names it."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        host.script_callbacks.script_unloaded_callback()
+        request.param(host, monkeypatch)
+        host.initialize.initialize_rest(reload_script_modules=True)
+        host.build_page()
+        said = capsys.readouterr()
+        assert "could not be loaded" not in said.out + said.err
+        assert "failed in" not in said.out + said.err
+        yield LACKING[request.param]
+    host.reload_page()
+    assert host.run(host.job(True, B)).images[0].tobytes() != plain
+
+
+def refused(host, *args) -> str:
+    from lib_multipass.messages import MultipassError
+
+    job = host.job(*args)
+    with pytest.raises(MultipassError) as caught:
+        host.run(job)
+    assert caught.value.status_code == 422
+    return caught.value.detail
+
+
+def test_the_panel_says_in_one_sentence_what_is_off_and_why(host, lacking):
+    with gr.Blocks() as page:
+        inputs = host.script().ui(False)
+    (text,) = [block.value for block in page.blocks.values() if isinstance(block, gr.HTML)]
+    assert text.startswith("<p>Multipass is off: this webui") or "Multipass is off: in this webui" in text
+    assert lacking in text
+    assert text.count(". ") == 0
+    assert len(inputs) == len(FIELDS)
+    assert not any(component.visible or component.value is None for component in inputs)
+    assert not any(component.elem_id for component in inputs)  # the page's script takes nothing for the panel
+
+
+def test_a_plain_job_is_as_ever(host, lacking, plain):
+    assert host.run(host.job()).images[0].tobytes() == plain
+    assert host.run(host.job(False, B)).images[0].tobytes() == plain
+
+
+@pytest.mark.parametrize("args", [(True, B), ({"checkpoint": B},), (True, 3)], ids=["list", "object", "wrong type"])
+def test_a_ticked_job_is_refused_with_the_sentence(host, lacking, plain, args):
+    loaded = host.loaded
+    assert lacking in refused(host, *args)
+    assert host.loaded == loaded
+    assert host.run(host.job()).images[0].tobytes() == plain
+
+
+def test_nothing_is_installed(host, lacking):
+    from lib_multipass.host import cache, patches
+
+    assert [name for owner, name, _ in patches._wrapped() if host.patches.original(patches.KEY, owner, name)] == []
+    assert cache.LIMIT not in vars(type(host.shared.opts))
+    callbacks = [one for kind in host.script_callbacks.callback_map.values() for one in kind]
+    assert [one for one in callbacks if "lib_multipass" in one.callback.__module__] == []
+
+
+def test_whatever_is_wrapped_is_asked_for_beforehand(host):
+    from lib_multipass.host import features, patches
+
+    def name_of(owner) -> str:
+        if getattr(host.processing, owner.__name__, None) is owner:  # in the miniature it comes from elsewhere
+            return f"modules.processing.{owner.__name__}"
+        return f"{owner.__module__}.{owner.__name__}" if isinstance(owner, type) else owner.__name__
+
+    wrapped = {f"{name_of(owner)}.{name}" for owner, name, _ in patches._WRAPPED}
+    assert wrapped <= set(features.NEEDED)
+    assert features.why_off() is None
+
+
+@pytest.fixture(scope="module")
+def fork(tmp_path_factory):
+    """The running miniature with Forge's function."""
+    with webuis.running(webuis.miniatures()[0], tmp_path_factory.mktemp("fork") / "data", "--like", "forge") as server:
+        yield server
+
+
+def test_a_running_fork_has_nothing_of_ours_but_the_sentence(fork):
+    client = fork.client
+    assert [line for line in fork.log.splitlines() if "[Multipass]" in line] == [
+        line for line in fork.log.splitlines() if "Multipass is off" in line
+    ]
+    assert "Traceback" not in fork.log
+    assert not [name for name in client.get("/sdapi/v1/options") if name.startswith("multipass")]
+    assert requests.get(f"{client.url}/multipass/v1/state", timeout=60).status_code == 404
+    (about,) = (one for one in client.get("/sdapi/v1/script-info") if one["name"] == "multipass")
+    assert len(about["args"]) == len(FIELDS)
+
+
+def test_jobs_of_a_running_fork(fork):
+    client = fork.client
+    plain = client.txt2img(**hires())
+    with pytest.raises(RefusedError) as caught:
+        client.txt2img(**hires(), alwayson_scripts=multipass(True, B))
+    assert caught.value.status == 422
+    assert "forge_model_reload" in caught.value.detail
+    assert client.txt2img(**hires(), alwayson_scripts=multipass(False, B)).same_as(plain)
+    assert client.img2img(plain.encoded[0]).pictures[0].shape == (64, 64, 3)
+
+
+@pytest.mark.skipif(browsers.program() is None, reason=browsers.HOW_TO_GIVE)
+def test_the_page_of_a_running_fork(fork, browser):
+    page, complaints = browser.new_page(), []
+    page.on("pageerror", lambda error: complaints.append(error))
+    page.goto(fork.client.url)
+    page.locator("#script_multipass_off").click()
+    page.locator("#script_multipass_why_off").get_by_text("Multipass is off").wait_for()
+    page.locator("#txt2img_generate").click()
+    page.locator("#txt2img_gallery img").first.wait_for()
+    page.close()
+    assert complaints == []
