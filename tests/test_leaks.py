@@ -62,9 +62,7 @@ def test_five_hundred_jobs(host):
 def test_fifty_times_reload_ui(host):
     process, resident, before = psutil.Process(), [], {}
     for number in range(RELOADS):
-        host.script_callbacks.script_unloaded_callback()
-        host.initialize.initialize_rest(reload_script_modules=True)
-        host.build_page()
+        host.reload_ui()
         host.run(host.job(True, B))
         if number == WARM_UP:
             before = counts(host, process)

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from support.orders import Expected, User, steps_of
-from support.pictures import AUTOMATIC, CONTENTS, OTHER, Picture, arguments, pixels, render
+from support.pictures import AUTOMATIC, CONTENTS, OTHER, SIZE, Picture, arguments, pixels, render
 from support.pretended import empty
 
 ON_EACH = 500
@@ -52,7 +52,6 @@ class Ground:
         self.config = Path(host.shared.config_filename)
         self.folder = Path(host.sd_models.model_path)
         shutil.copytree(self.folder, originals)
-        self._make_delta()
         self.options = {**host.shared.opts.data, **OPTIONS}
         self.hashes, self.vaes = {}, {}
         for content in CONTENTS:
@@ -64,41 +63,47 @@ class Ground:
         key = patches.KEY
         self.unwrapped = {(o, name): host.patches.original(key, o, name) for o, name, _ in patches._wrapped()}
 
-    def _make_delta(self):
-        from mini import checkpoints
-
-        checkpoints.make_checkpoint(self.originals / "delta.safetensors", "cartoon", 99)
-
     def reset(self) -> Expected:
-        """As just started."""
-        from lib_multipass.host import keeping
-
-        host = self.host
+        """The webui as just started, and the checkpoints as they were."""
         for path in self.folder.iterdir():
             path.unlink()
         for path in self.originals.iterdir():
-            shutil.copy2(path, self.folder)
-        host.sd_models.list_models()
-        host.run(host.job(width=16, height=16, enable_hr=False))
-        keeping.forget()
-        host.shared.opts.data = copy.deepcopy(self.options)
-        host.shared.opts.save(str(self.config))
-        empty(host)
-        host.sd_models.load_model()
+            (self.folder / path.name).hardlink_to(path)
+        self.host.sd_models.list_models()
+        self.start()
         files = {self.folder / f"{content}.safetensors": content for content in CONTENTS}
         selected = self.folder / "alpha.safetensors"
         options = {name: value for name, value in self.options.items() if name not in FOLLOWING}
         return Expected(options, selected, selected, self.config.read_bytes(), files)
 
-    def picture(self, wanted: Picture) -> list[str]:
-        """Its pixels in a webui that was just started; the miniature's do not depend on what was built meanwhile."""
-        if wanted not in self.known:
+    def start(self):
+        """Nothing but the selected checkpoint is loaded, nothing is kept, the settings are the usual ones."""
+        from lib_multipass.host import keeping
+
+        host = self.host
+        host.run(host.job(width=SIZE, height=SIZE, enable_hr=False))
+        keeping.forget()
+        host.shared.opts.data = copy.deepcopy(self.options)
+        host.shared.opts.save(str(self.config))
+        empty(host)
+        host.sd_models.load_model()
+
+    def expect(self, pictures: list[Picture]) -> list[list[str]]:
+        """Their pixels, each in a webui that was just started; the miniature's do not depend on anything else."""
+        pictures = [picture.plainest() for picture in pictures]
+        unknown = [picture for picture in dict.fromkeys(pictures) if picture not in self.known]
+        if unknown:
             self.reset()
-            second = f"{wanted.second}.safetensors"
-            overrides = {"sd_model_checkpoint": f"{wanted.first}.safetensors", "sd_vae": wanted.vae}
-            args = arguments(wanted, second, AUTOMATIC) if wanted.second else []
-            self.known[wanted] = pixels(render(self.host, wanted, overrides, args))
-        return self.known[wanted]
+            for content in CONTENTS:
+                (self.folder / f"{content}-copy.safetensors").hardlink_to(self.originals / f"{content}.safetensors")
+            self.host.sd_models.list_models()
+        for picture in unknown:
+            overrides = {"sd_model_checkpoint": f"{picture.first}.safetensors", "sd_vae": picture.vae}
+            name = f"{picture.second}{'-copy' * picture.copied}.safetensors"
+            args = arguments(picture, name, AUTOMATIC) if picture.second else []
+            self.known[picture] = pixels(render(self.host, picture, overrides, args))
+            self.start()
+        return [self.known[picture] for picture in pictures]
 
 
 @pytest.fixture
@@ -111,8 +116,6 @@ def ground(host, tmp_path):
     yield made
     gc.unfreeze()
     made.reset()
-    (made.folder / "delta.safetensors").unlink()
-    host.sd_models.list_models()
     torch.set_num_threads(threads)
 
 
@@ -175,8 +178,8 @@ def test_orders(ground, monkeypatch, old):
             for name, about in steps_of(seed, old):
                 user.do(name, about)
                 check(ground, user.expected)
-            for picture, got in user.pictures:
-                assert got == ground.picture(picture), picture
+            for (picture, got), should in zip(user.pictures, ground.expect([p for p, _ in user.pictures]), strict=True):
+                assert got == should, picture
         except Exception as error:
             error.add_note("\n".join((f"MULTIPASS_ORDERS={seed}:1", *user.story)))
             raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import random
-import shutil
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,8 +35,8 @@ def _job(dice: random.Random) -> dict[str, Any]:
     return {
         "base": dice.choice((None, None, _which(dice))),
         "job_vae": dice.choice((None, None, None, OTHER, NONE)),
-        "faces": dice.random() < 0.3,
-        "end": (dice.choice(("interrupt", "skip")), dice.randint(1, 4)) if dice.random() < 0.2 else None,
+        "faces": dice.random() < 0.2,
+        "end": (dice.choice(("interrupt", "skip")), dice.randint(1, 3)) if dice.random() < 0.15 else None,
     }
 
 
@@ -46,9 +45,9 @@ def _multipass(dice: random.Random) -> dict[str, Any]:
         "second": _which(dice),
         "keep": dice.choice((AUTOMATIC, AUTOMATIC, "In RAM", "In VRAM", "As the webui is set")),
         "second_vae": dice.choice((SAME, SAME, AUTOMATIC, NONE, OTHER)),
-        "cfg_scale": dice.choice((0, 0, 3)),
-        "upscaler": dice.choice(("Latent", "Lanczos")),
-        "count": dice.choice((1, 1, 1, 2)),
+        "cfg_scale": dice.choice((0, 0, 0, 3)),
+        "upscaler": dice.choice(("Latent", "Latent", "Lanczos")),
+        "count": dice.choice((1, 1, 1, 1, 2)),
     }
 
 
@@ -153,13 +152,15 @@ class User:
         self, base: int | None, job_vae: str | None, second: int, keep: str, upscale: bool, **about: Any
     ) -> None:
         first, hires = self.file(base), self.file(second)
-        contents = self.expected.files
-        kind = "upscale" if upscale else "txt2img"
-        vae = job_vae or self.expected.vae
-        picture = Picture(kind, contents[first], vae, contents[hires], hires=True, **about)
+        picture = self._pair("upscale" if upscale else "txt2img", first, job_vae, hires, about)
         self._render(picture, self._overrides(base, job_vae), arguments(picture, hires.name, keep))
         self._multipass_ran(keep, {first, hires}, first)
         self.expected.lent = picture.second_vae
+
+    def _pair(self, kind: str, first: Path, job_vae: str | None, hires: Path, about: dict[str, Any]) -> Picture:
+        a, b = self.expected.files[first], self.expected.files[hires]
+        copied = a == b and first != hires
+        return Picture(kind, a, job_vae or self.expected.vae, b, copied=copied, hires=True, **about)
 
     def _multipass_ran(self, keep: str, files: set[Path], first: Path) -> None:
         expected, holds = self.expected, keep != "As the webui is set"
@@ -180,8 +181,7 @@ class User:
             for base in bases or [None]:
                 for second in seconds or [0]:
                     first, hires = self.file(base), self.file(second)
-                    contents = self.expected.files
-                    picture = Picture("txt2img", contents[first], self.expected.vae, contents[hires], hires=True)
+                    picture = self._pair("txt2img", first, None, hires, {})
                     cell, args = copy.copy(whole), list(whole.script_args)
                     cell.override_settings = self._overrides(base, None)
                     ours = arguments(picture, hires.name, keep)
@@ -221,8 +221,10 @@ class User:
         self.expected.selected = path
 
     def choose_vae(self, name: str) -> None:
+        if name != self.expected.vae:  # else the webui has nothing to do
+            self.expected.lent = SAME
         self._set("sd_vae", name)
-        self.expected.vae, self.expected.lent = name, SAME
+        self.expected.vae = name
 
     def choose_limit(self, limit: int) -> None:
         loaded = len(self.host.sd_models.model_data.loaded_sd_models)
@@ -268,7 +270,7 @@ class User:
 
     def add_file(self, content: str, place: str) -> None:
         path = self._new_file(place)
-        shutil.copy(self.originals / f"{content}.safetensors", path)
+        path.hardlink_to(self.originals / f"{content}.safetensors")
         self.expected.files[path] = content
         self._refresh()
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
 
-CONTENTS = ("alpha", "beta", "gamma", "delta")
-"""The checkpoints that there are; a further file is a copy of one of them."""
+CONTENTS = ("alpha", "beta", "gamma")
+"""The checkpoints that there are; a further file has the content of one of them."""
 OTHER, AUTOMATIC, NONE, SAME = "other.safetensors", "Automatic", "None", "Use same VAE"
 FACE = {"ad_model": "face_yolov8n.pt"}
 SIZE = 16
@@ -28,6 +28,8 @@ class Picture:
     vae: str = AUTOMATIC
     second: str | None = None
     """The same of the second pass; None for a job without Multipass."""
+    copied: bool = False
+    """Whether the second checkpoint is another file with the content of the first."""
     hires: bool = False
     faces: bool = False
     second_vae: str = SAME
@@ -36,6 +38,11 @@ class Picture:
     count: int = 1
     end: tuple[str, int] | None = None
     """``interrupt`` or ``skip``, and during which step of sampling."""
+
+    def plainest(self) -> Picture:
+        """A picture that must have the same pixels: no checkpoint here has a VAE beside it, so its own is automatic."""
+        vae = self.vae if self.vae == OTHER else AUTOMATIC
+        return replace(self, vae=vae, second_vae=NONE if self.second_vae == AUTOMATIC else self.second_vae)
 
 
 def arguments(picture: Picture, second: str, keep: str) -> list[Any]:
