@@ -76,7 +76,7 @@ def lacking(request, host, plain, capsys):
         assert "could not be loaded" not in said.out + said.err
         assert "failed in" not in said.out + said.err
         yield LACKING[request.param]
-    host.reload_page()
+    host.reload_ui()
     assert host.run(host.job(True, B)).images[0].tobytes() != plain
 
 

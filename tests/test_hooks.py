@@ -22,12 +22,6 @@ def plain_job_first(host):
     host.run(host.job())
 
 
-def reload_page(host):
-    host.script_callbacks.script_unloaded_callback()
-    host.initialize.initialize_rest(reload_script_modules=True)
-    host.build_page()
-
-
 def test_ui_gives_the_fields_in_order_and_without_none(host):
     from lib_multipass import args
 
@@ -287,6 +281,21 @@ def test_the_hash_option_stays_the_first_passes(host):
     assert host.shared.opts.data == before
 
 
+def test_the_hash_option_follows_to_a_checkpoint_that_was_left_active(host):
+    """The webui finds it active and does nothing: as the next job's first checkpoint, or selected in the settings."""
+    opts, selected = host.shared.opts, host.shared.opts.data["sd_model_checkpoint"]
+    second = host.sd_models.get_closet_checkpoint_match(B)
+    host.run(host.job(True, B))
+    host.run(host.job(True, C, override_settings={"sd_model_checkpoint": B}))
+    assert opts.data["sd_checkpoint_hash"] == second.sha256
+    host.run(host.job(True, B))
+    opts.set("sd_model_checkpoint", second.title)
+    try:
+        assert opts.data["sd_checkpoint_hash"] == second.sha256
+    finally:
+        opts.set("sd_model_checkpoint", selected)
+
+
 @pytest.mark.parametrize("own", [3, 4, 5, 10])
 def test_nothing_goes_below_the_users_own_limit(host, monkeypatch, own):
     monkeypatch.setitem(host.shared.opts.data, "sd_checkpoints_limit", own)
@@ -311,7 +320,7 @@ def test_reload_ui_keeps_one_patch_and_what_is_loaded(host):
     assert first.__module__ == "lib_multipass.host.patches"
     host.run(host.job(True, B))
     for _ in range(3):
-        reload_page(host)
+        host.reload_ui()
         patched = host.sd_models.reload_model_weights
         assert patched.__module__ == "lib_multipass.host.patches"
         assert patched.__closure__[0].cell_contents.__module__ == "modules.sd_models"

@@ -71,7 +71,7 @@ def test_five_hundred_jobs(host):
 def test_fifty_times_reload_ui(host):
     process, resident, before = psutil.Process(), [], {}
     for number in range(WARM_UP + RELOADS):
-        host.reload_page()
+        host.reload_ui()
         host.run(host.job(True, B))
         if number == WARM_UP:
             before = counts(host, process)

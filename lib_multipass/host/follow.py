@@ -174,7 +174,7 @@ def _is_outdated(model: Any) -> bool:
 
 
 _swapped = False
-"""Whether a Multipass job has run since the last plain one."""
+"""Whether a Multipass job has run."""
 
 
 def swaps_begin() -> None:
@@ -183,13 +183,11 @@ def swaps_begin() -> None:
     _swapped = True
 
 
-def note_hash(checkpoint: Any) -> None:
-    """Put the option ``sd_checkpoint_hash`` right for a plain job on a checkpoint that a Multipass job left loaded.
+def note_hash() -> None:
+    """Put the option ``sd_checkpoint_hash`` right for a checkpoint that a Multipass job has left active.
 
-    The webui sets it whenever it reads a file, for an override too (1.6.0 to 1.10.1); here it has nothing to read.
+    The webui sets it whenever it swaps (1.6.0 to 1.10.1); to a checkpoint that is active already it does not.
     """
-    global _swapped
-    swapped, _swapped = _swapped, False
-    loaded = {model.sd_checkpoint_info.filename for model in sd_models.model_data.loaded_sd_models}
-    if swapped and checkpoint is not None and checkpoint.filename in loaded:
-        shared.opts.data["sd_checkpoint_hash"] = checkpoint.sha256
+    active = sd_models.model_data.sd_model
+    if _swapped and active is not None:
+        shared.opts.data["sd_checkpoint_hash"] = active.sd_checkpoint_info.sha256

@@ -133,9 +133,7 @@ def _end(p: Any) -> None:
     patches.record(None)
     second_pass.forget()
     try:
-        first = checkpoints.first_of(p)
-        cache.let_go(first)
-        follow.note_hash(first)
+        cache.let_go(checkpoints.first_of(p))
     except Exception:
         # An unticked job runs as without the extension, whatever happens here.
         log.exception("the kept checkpoints could not be let go of")

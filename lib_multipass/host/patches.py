@@ -131,7 +131,7 @@ def _noise_kept() -> Iterator[None]:
 
 @contextmanager
 def _hash_kept() -> Iterator[None]:
-    """Keeps the option ``sd_checkpoint_hash`` at the first pass's checkpoint during a job.
+    """Keeps the option ``sd_checkpoint_hash`` at the first pass's checkpoint in a job, at the selected one after it.
 
     The webui stores the hash of whatever it loads, also while it is told not to write to the config
     (``load_model_weights``, 1.6.0 to 1.10.1); it would stay after the job and go into ``config.json`` with the next
@@ -146,6 +146,8 @@ def _hash_kept() -> Iterator[None]:
         if _journal is not None and shared.state.job and _active_file() != _journal.base_file:
             data.pop(key, None)
             data.update(stored)
+        elif not sd_models.SkipWritingToConfig.skip:
+            follow.note_hash()
 
 
 def _counted_read(original: Callable) -> Callable:

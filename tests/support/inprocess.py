@@ -34,8 +34,8 @@ class Host:
         build(self.scripts.scripts_txt2img, False)
         build(self.scripts.scripts_img2img, True)
 
-    def reload_page(self):
-        """What the webui does for Reload UI."""
+    def reload_ui(self):
+        """What the webui does for "Reload UI"."""
         self.script_callbacks.script_unloaded_callback()
         self.initialize.initialize_rest(reload_script_modules=True)
         self.build_page()
@@ -47,7 +47,7 @@ class Host:
         """A txt2img job with these Multipass arguments, made as the page makes it."""
         runner = self.scripts.scripts_txt2img
         p = self.processing.StableDiffusionProcessingTxt2Img(
-            width=64, height=64, enable_hr=True, denoising_strength=0.6, **{"prompt": "a cat", **fields}
+            **{"width": 64, "height": 64, "enable_hr": True, "denoising_strength": 0.6, "prompt": "a cat", **fields}
         )
         values = [0, *(component.value for component in runner.inputs[1:])]
         ours, detailer = self.script(), self.script("ADetailer")

@@ -1,0 +1,187 @@
+"""After whatever a user does in whatever order, everything is as it must be: models, options, VAE, pictures.
+
+The sequences are random and seeded; a failing one names its seed and its steps, and ``MULTIPASS_ORDERS=SEED:1`` runs it
+alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from support.orders import Expected, User, steps_of
+from support.pictures import AUTOMATIC, CONTENTS, OTHER, SIZE, Picture, arguments, pixels, render
+from support.pretended import empty
+
+ON_EACH = 500
+OPTIONS = {
+    "sd_model_checkpoint": "alpha.safetensors",
+    "sd_vae": AUTOMATIC,
+    "sd_checkpoints_limit": 1,
+    "sd_checkpoints_keep_in_cpu": True,
+}
+FOLLOWING = ("sd_model_checkpoint", "sd_checkpoint_hash")
+"""Options that name a checkpoint, as the webui likes to call it at the moment."""
+
+
+def wanted(old: bool) -> range:
+    """The seeds to run; the two kinds of host have different ones."""
+    first, _, count = os.environ.get("MULTIPASS_ORDERS", str(ON_EACH * old)).partition(":")
+    return range(int(first), int(first) + int(count or ON_EACH))
+
+
+def _vae_of(weights):
+    prefix = "first_stage_model."
+    return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+
+
+class Ground:
+    """The webui in this process, put back to the same state before each sequence; and what each picture looks like."""
+
+    def __init__(self, host, originals: Path):
+        from lib_multipass.host import patches
+
+        self.host, self.originals, self.known = host, originals, {}
+        self.config = Path(host.shared.config_filename)
+        self.folder = Path(host.sd_models.model_path)
+        shutil.copytree(self.folder, originals)
+        self.options = {**host.shared.opts.data, **OPTIONS}
+        self.hashes, self.vaes = {}, {}
+        for content in CONTENTS:
+            path = originals / f"{content}.safetensors"
+            self.hashes[content] = host.hashes.calculate_sha256(path)
+            self.vaes[content] = _vae_of(load_file(path))
+        self.contents = {digest[:10]: content for content, digest in self.hashes.items()}
+        self.vaes[OTHER] = load_file(host.sd_vae.vae_dict[OTHER])
+        key = patches.KEY
+        self.unwrapped = {(o, name): host.patches.original(key, o, name) for o, name, _ in patches._wrapped()}
+
+    def reset(self) -> Expected:
+        """The webui as just started, and the checkpoints as they were."""
+        for path in self.folder.iterdir():
+            path.unlink()
+        for path in self.originals.iterdir():
+            (self.folder / path.name).hardlink_to(path)
+        self.host.sd_models.list_models()
+        self.start()
+        files = {self.folder / f"{content}.safetensors": content for content in CONTENTS}
+        selected = self.folder / "alpha.safetensors"
+        options = {name: value for name, value in self.options.items() if name not in FOLLOWING}
+        return Expected(options, selected, selected, self.config.read_bytes(), files)
+
+    def start(self):
+        """Nothing but the selected checkpoint is loaded, nothing is kept, the settings are the usual ones."""
+        from lib_multipass.host import keeping
+
+        host = self.host
+        host.run(host.job(width=SIZE, height=SIZE, enable_hr=False))
+        keeping.forget()
+        host.shared.opts.data = copy.deepcopy(self.options)
+        host.shared.opts.save(str(self.config))
+        empty(host)
+        host.sd_models.load_model()
+
+    def expect(self, pictures: list[Picture]) -> list[list[str]]:
+        """Their pixels, each in a webui that was just started; the miniature's do not depend on anything else."""
+        pictures = [picture.plainest() for picture in pictures]
+        unknown = [picture for picture in dict.fromkeys(pictures) if picture not in self.known]
+        if unknown:
+            self.reset()
+            for content in CONTENTS:
+                (self.folder / f"{content}-copy.safetensors").hardlink_to(self.originals / f"{content}.safetensors")
+            self.host.sd_models.list_models()
+        for picture in unknown:
+            overrides = {"sd_model_checkpoint": f"{picture.first}.safetensors", "sd_vae": picture.vae}
+            name = f"{picture.second}{'-copy' * picture.copied}.safetensors"
+            args = arguments(picture, name, AUTOMATIC) if picture.second else []
+            self.known[picture] = pixels(render(self.host, picture, overrides, args))
+            self.start()
+        return [self.known[picture] for picture in pictures]
+
+
+@pytest.fixture
+def ground(host, tmp_path):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    made = Ground(host, tmp_path / "originals")
+    gc.collect()
+    gc.freeze()  # the models' rubbish is collected at every swap; nothing else is looked through then
+    yield made
+    gc.unfreeze()
+    made.reset()
+    torch.set_num_threads(threads)
+
+
+def check(ground: Ground, expected: Expected):
+    """What must be true after every step."""
+    check_models(ground.host, expected)
+    check_options(ground, expected)
+    check_vae(ground, expected)
+    state = ground.host.shared.state
+    assert (state.textinfo, state.job) == (None, "")
+    for (owner, name), original in ground.unwrapped.items():
+        assert ground.host.patches.original("lib_multipass", owner, name) is original
+        assert getattr(owner, name) is not original
+
+
+def check_models(host, expected):
+    from lib_multipass.host import cache
+
+    data = host.sd_models.model_data
+    loaded = data.loaded_sd_models
+    assert [m for m in loaded if any(tensor.is_meta for tensor in m.state_dict().values())] == []
+    assert len({model.sd_checkpoint_info.filename for model in loaded}) == len(loaded)
+    assert data.sd_model in loaded
+    assert len(loaded) <= expected.most, host.loaded
+    assert expected.may_hold or not cache.is_holding()
+
+
+def check_options(ground, expected):
+    host = ground.host
+    stored = host.shared.opts.data
+    assert {name: value for name, value in stored.items() if name not in FOLLOWING} == expected.options
+    assert Path(host.sd_models.select_checkpoint().filename) == expected.selected
+    infos = {Path(info.filename): info for info in host.sd_models.checkpoints_list.values()}
+    assert set(infos) == set(expected.files)
+    if expected.current in infos:
+        assert stored["sd_checkpoint_hash"] == ground.hashes[expected.files[expected.current]]
+    assert ground.config.read_bytes() == expected.config
+
+
+def check_vae(ground, expected):
+    """The active model's VAE is the one that the settings say."""
+    active = ground.host.sd_models.model_data.sd_model
+    content = ground.contents[active.sd_model_hash]
+    has, loaded = active.first_stage_model.state_dict(), ground.host.sd_vae.get_loaded_vae_name()
+    assert loaded in {name if name == OTHER else None for name in (expected.vae, expected.lent)}
+    should = ground.vaes[loaded or content]
+    assert all(torch.equal(has[key], value) for key, value in should.items())
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("old", [False, True], ids=["1.10.1", "1.6.0"])
+def test_orders(ground, monkeypatch, old):
+    import mini
+
+    monkeypatch.setattr(mini, "old_host", old)
+    rendered = 0
+    for seed in wanted(old):
+        user = User(ground.host, old, ground.reset(), ground.originals)
+        try:
+            for name, about in steps_of(seed, old):
+                user.do(name, about)
+                check(ground, user.expected)
+            for (picture, got), should in zip(user.pictures, ground.expect([p for p, _ in user.pictures]), strict=True):
+                assert got == should, picture
+        except Exception as error:
+            error.add_note("\n".join((f"MULTIPASS_ORDERS={seed}:1", *user.story)))
+            raise
+        rendered += len(user.pictures)
+    print(f"{len(wanted(old))} sequences, {rendered} jobs, {len(ground.known)} of them different")
