@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from modules import processing, sd_models
@@ -66,12 +67,7 @@ class Job:
 
 def setup(p: Any) -> None:
     """Make sure that a failure in a job that a script renders in pieces reaches the user."""
-    refusal.watch_pieces(p, _end_of_pieces)
-
-
-def _end_of_pieces() -> None:
-    second_pass.end()
-    progress.end()
+    refusal.watch_pieces(p, _clear_up)
 
 
 def before_process(p: Any, values: Sequence[Any]) -> None:
@@ -85,12 +81,8 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
     job = getattr(p, "_multipass", None)
     if job is not None and job.runs_around(p):
         return
-    second_pass.end()
-    networks.stop()
-    infotext.stop()
-    progress.end()
+    _clear_up()
     try:
-        gauge.end_earlier()
         args = axes.over(p, PassArgs.parse(values))
         if args.enabled:
             _declare(p, args)
@@ -117,22 +109,39 @@ def postprocess(p: Any, processed: Any) -> None:
     if job is None:
         return
     job.running = False
-    ahead.end()
-    second_pass.end()
-    networks.stop()
-    infotext.stop()
-    progress.end()
-    patches.record(None)
-    job.gauge.read()
-    log.info(job.journal.line(job.forecast))
     if job.shown is not None:
         job.shown.add_to(processed)
+    _clear_up(job.gauge.read)
+    log.info(job.journal.line(job.forecast))
+
+
+def _clear_up(look_back: Callable[[], None] | None = None) -> None:
+    """Take back whatever holds for one job alone; calling it again changes nothing.
+
+    What fails here neither keeps the rest from it nor takes the place of the error that ended the job.
+
+    Args:
+        look_back: reads what the job needed of the memory; None if that job is not known here.
+    """
+    steps = (
+        ahead.end,
+        second_pass.end,
+        networks.stop,
+        infotext.stop,
+        progress.end,
+        partial(patches.record, None),
+        look_back or gauge.end_earlier,
+    )
+    for step in steps:
+        try:
+            step()
+        except Exception:
+            log.exception("something of the job could not be cleared up")
 
 
 def _end(p: Any) -> None:
-    patches.record(None)
-    second_pass.forget()
     try:
+        second_pass.forget()
         cache.let_go(checkpoints.first_of(p))
     except Exception:
         # An unticked job runs as without the extension, whatever happens here.
@@ -169,12 +178,7 @@ def _end_with(p: Any, job: Job) -> None:
     close = p.close
 
     def end_and_close() -> None:
-        ahead.end()
-        second_pass.end()
-        networks.stop()
-        infotext.stop()
-        progress.end()
-        job.gauge.check(sys.exc_info()[1])
+        _clear_up(partial(job.gauge.check, sys.exc_info()[1]))
         close()
 
     p.close = end_and_close

@@ -1,0 +1,166 @@
+"""Every function on the path of a job, replaced by one that can be told to fail, or to interrupt or skip the job.
+
+The webui's functions are replaced below Multipass's own wrappers, as if the webui itself failed there.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from support.inprocess import Host
+
+OF_THE_WEBUI = """
+modules.sd_models: select_checkpoint get_closet_checkpoint_match reload_model_weights get_checkpoint_state_dict
+modules.sd_models: reuse_model_from_already_loaded load_model load_model_weights read_state_dict
+modules.sd_models: send_model_to_cpu send_model_to_device send_model_to_trash SdModelData.set_sd_model
+modules.sd_hijack: StableDiffusionModelHijack.hijack StableDiffusionModelHijack.undo_hijack
+modules.sd_hijack: StableDiffusionModelHijack.apply_circular
+modules.textual_inversion.textual_inversion: EmbeddingDatabase.load_textual_inversion_embeddings
+modules.sd_unet: apply_unet
+modules.hashes: sha256 sha256_from_cache calculate_sha256
+modules.sd_vae: resolve_vae load_vae load_vae_dict reload_vae_weights store_base_vae restore_base_vae
+modules.sd_samplers: create_sampler _Sampler.sample _Sampler.sample_img2img sample_to_image _images_to_latents
+modules.script_callbacks: model_loaded_callback
+modules.extra_networks: activate deactivate parse_prompts
+modules.images: save_image resize_image
+modules.devices: torch_gc
+modules.processing: decode_latent_batch create_infotext process_images_inner
+modules.processing: StableDiffusionProcessingTxt2Img.init StableDiffusionProcessingTxt2Img.calculate_hr_conds
+modules.processing: StableDiffusionProcessingImg2Img.init StableDiffusionProcessingImg2Img.sample
+mini.painter: TextEncoder.forward Painter.predict Painter.encode_first_stage Painter.decode_first_stage
+mini.device: Movable.to
+"""
+"""By module; a method stands behind its class. The names are the webui's own but for the miniature's networks."""
+
+OF_OURS = """
+lib_multipass.host.job: plan_of _switch_hires_on _clear_page_texts _choose_second _aim_adetailer
+lib_multipass.host.axes: over
+lib_multipass.host.crossing: check_refiner cross_in_pixels
+lib_multipass.host.outlook: Outlook.forecast
+lib_multipass.host.gauge: end_earlier Gauge.read Gauge.check
+lib_multipass.host.second_pass: begin end settle forget read_as
+lib_multipass.host.networks: follow stop swapped Tags.fit
+lib_multipass.host.infotext: follow stop swapped
+lib_multipass.host.progress: begin end loading swapping
+lib_multipass.host.ahead: begin end
+lib_multipass.host.first_pass: puts_off _swap _note _pictures Shown.add_to
+lib_multipass.host.cache: hold let_go swapping keep_in_cpu _settle
+lib_multipass.host.follow: swaps_begin note_hash catch_up leave
+lib_multipass.host.patches: record
+lib_multipass.reader: Reader.start Reader.finish Reader.stop
+lib_multipass.report: Journal.line
+"""
+
+FAIL, FAIL_AFTER, INTERRUPT, SKIP = WAYS = "fails", "fails when it is done", "interrupts", "skips"
+
+
+class FaultError(RuntimeError):
+    """What was made to happen."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A function in which a fault can happen."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module.rpartition('.')[2]}.{self.name}"
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is a function of Multipass."""
+        return self.module.startswith("lib_multipass")
+
+    def owner(self) -> tuple[Any, str]:
+        """Where the function stands: the module or class, and its name there."""
+        *classes, name = self.name.split(".")
+        found = importlib.import_module(self.module)
+        for one in classes:
+            found = getattr(found, one)
+        return found, name
+
+
+def places(text: str) -> list[Place]:
+    """The places of one of the lists above."""
+    lines = (line.partition(": ") for line in text.strip().splitlines())
+    return [Place(module, name) for module, _, names in lines for name in names.split()]
+
+
+class Switchboard:
+    """All places, replaced; at most one fault is armed."""
+
+    def __init__(self) -> None:
+        self.place: Place | None = None
+        self.how, self.left, self.fired = FAIL, 0, False
+        self.calls: Counter[Place] | None = None
+        """How often each was called, while that is counted."""
+        self.interrupts: dict[str, Callable[[], None]] = {}
+
+    def arm(self, place: Place, nth: int, how: str) -> None:
+        """Let the n-th call from now on be the one."""
+        self.place, self.left, self.how, self.fired = place, nth, how, False
+
+    def disarm(self) -> None:
+        """Let everything be as it is."""
+        self.place = None
+
+    def replaced(self, place: Place, original: Callable) -> Callable:
+        """The function with a switch before and behind it."""
+
+        @wraps(original)
+        def switch(*args: Any, **kwargs: Any) -> Any:
+            if self.calls is not None:
+                self.calls[place] += 1
+            if self.place is not place:
+                return original(*args, **kwargs)
+            self.left -= 1
+            if self.left:
+                return original(*args, **kwargs)
+            self.fired = True
+            if self.how in self.interrupts:
+                self.interrupts[self.how]()
+                return original(*args, **kwargs)
+            if self.how == FAIL_AFTER:
+                original(*args, **kwargs)
+            raise FaultError(f"{place} failed on purpose.")
+
+        return switch
+
+
+@contextmanager
+def switchboard(host: Host, of_the_webui: list[Place], of_ours: list[Place]) -> Iterator[Switchboard]:
+    """Replace these functions: the webui's while Multipass is unloaded, so that it wraps what was replaced."""
+    board = Switchboard()
+    board.interrupts = {INTERRUPT: host.shared.state.interrupt, SKIP: host.shared.state.skip}
+    host.script_callbacks.script_unloaded_callback()
+    undo = [_replace(board, place) for place in of_the_webui]
+    _load_again(host)
+    undo.extend(_replace(board, place) for place in of_ours)
+    try:
+        yield board
+    finally:
+        board.disarm()
+        host.script_callbacks.script_unloaded_callback()
+        for one in reversed(undo):
+            one()
+        _load_again(host)
+
+
+def _load_again(host: Host) -> None:
+    host.initialize.initialize_rest(reload_script_modules=True)
+    host.build_page()
+
+
+def _replace(board: Switchboard, place: Place) -> Callable[[], None]:
+    owner, name = place.owner()
+    own, original = name in vars(owner), getattr(owner, name)
+    setattr(owner, name, board.replaced(place, original))
+    return lambda: setattr(owner, name, original) if own else delattr(owner, name)

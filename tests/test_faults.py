@@ -1,0 +1,49 @@
+"""Whatever fails, is interrupted or skipped in a Multipass job: the next jobs are right and nothing is left behind.
+
+Every function on the path is made to fail in every call, in several kinds of job. All of it takes a while, so usually
+one fault in so many is injected; ``MULTIPASS_FAULTS=1 pytest -s tests/test_faults.py`` injects all, and prints how many
+they were.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import zlib
+
+import pytest
+import torch
+
+from support import faults
+from support.switchboard import OF_OURS, OF_THE_WEBUI, places, switchboard
+
+WEBUI, OURS = places(OF_THE_WEBUI), places(OF_OURS)
+ONE_IN = int(os.environ.get("MULTIPASS_FAULTS", "29"))
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["1.10.1", "1.6.0"])
+def stage(host, request):
+    """The miniature as each kind of host, with a switch in every function."""
+    import mini
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()  # otherwise most of the time goes into looking through everything that is imported
+    old, mini.old_host = mini.old_host, request.param
+    with switchboard(host, WEBUI, OURS) as board:
+        made = faults.Stage(host, board)
+        yield made
+    mini.old_host = old
+    torch.set_num_threads(threads)
+    gc.unfreeze()
+    print(f"\n{made.injected} faults injected")
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("place", [*WEBUI, *OURS], ids=str)
+def test_the_next_jobs_are_right_after_a_fault(stage, place):
+    there_are = stage.faults(place)
+    first = zlib.crc32(f"{place}{stage.host.loaded}".encode()) % min(ONE_IN, max(1, len(there_are)))
+    wrong = [sentence for fault in there_are[first::ONE_IN] for sentence in stage.inject(fault)]
+    assert not wrong, "\n".join(wrong)
