@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-import heapq
 import re
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from pathlib import PureWindowsPath
 from typing import Protocol
 
 from lib_multipass.args import LONGEST_NAME
 from lib_multipass.messages import MultipassError
+from lib_multipass.wording import nearest_names
 
 
 class Checkpoint(Protocol):
@@ -105,16 +103,8 @@ def _distinct(found: Iterable[Checkpoint]) -> list[Checkpoint]:
 
 
 def _nearest(text: str, known: list[Checkpoint]) -> str:
-    wanted = _plain(_split(text)[0][-LONGEST_NAME:])
     by_name = {PureWindowsPath(_plain(c.name)).name: c.title for c in known}
-    wanted = PureWindowsPath(wanted).name
-    likely = heapq.nlargest(30, by_name, key=lambda name: len(_pairs(name) & _pairs(wanted)))
-    near = difflib.get_close_matches(wanted, likely, n=3, cutoff=0.5)
+    near = nearest_names(PureWindowsPath(_plain(_split(text)[0][-LONGEST_NAME:])).name, by_name)
     if near:
         return "the nearest are " + ", ".join(by_name[name] for name in near)
     return "refresh the checkpoint list if the file is new" if known else "the webui has no checkpoints at all"
-
-
-def _pairs(name: str) -> set[str]:
-    """Its pairs of neighbouring letters: difflib takes long over a thousand names."""
-    return set(map("".join, pairwise(name)))
