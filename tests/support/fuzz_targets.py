@@ -252,7 +252,7 @@ TARGETS = {"args": parse_args, "headers": read_header, "paste": read_paste}
 
 
 def seeds(name: str) -> list[bytes]:
-    """Inputs to begin with: for headers a true one, else any bytes."""
+    """Inputs to begin with: for headers a true one and some that are hard to find, else any bytes."""
     if name != "headers":
         return [bytes(range(start, 256)) for start in (0, 50, 101, 150)]
     shapes = {part: [4, 4] for part in PARTS[:5]}
@@ -260,5 +260,7 @@ def seeds(name: str) -> list[bytes]:
         part: {"dtype": "F16", "shape": shape, "data_offsets": [32 * at, 32 * at + 32]}
         for at, (part, shape) in enumerate(shapes.items())
     }
-    text = json.dumps(entries, separators=(",", ":")).encode()
-    return [b"\1" + (32 * len(shapes)).to_bytes(4, "little") + text, *(bytes([kind, *range(256)]) for kind in range(4))]
+    texts = [json.dumps(entries, separators=(",", ":")), '{"a":' + "[" * 3000, '{"__metadata__":' + '{"a":' * 600]
+    texts += ['{"a":{"dtype":"F16","shape":[1' + ",9223372036854775807" * 63 + '],"data_offsets":[0,0]}}']
+    headers = [b"\1" + (32 * len(shapes)).to_bytes(4, "little") + text.encode() for text in texts]
+    return [*headers, *(bytes([kind, *range(256)]) for kind in range(4))]
