@@ -191,7 +191,7 @@ def _true_header(source: Source) -> tuple[bytes, int]:
     separators = (",", ":") if source.below(4) else (", ", ": ")
     try:
         text = json.dumps(header, separators=separators, ensure_ascii=source.below(4) == 0)
-    except RecursionError:
+    except (RecursionError, ValueError):  # nested too deep, or too many digits, for Python to write
         text = '{"__metadata__":{"ss_v2":' + "[" * 5000 + "]" * 5000 + "}}"
     return text.encode("utf-8", "surrogatepass"), place
 
@@ -200,7 +200,7 @@ _FOLDER = Path(tempfile.mkdtemp(prefix="multipass-fuzz-", dir="/dev/shm" if os.a
 _FILE = _FOLDER / "hostile.safetensors"
 _LARGEST_FILE = 2**40
 _LONGEST_HEADER = 500_000
-"""Bytes; a file with a longer one is cut off within it. What the longest cost is measured in ``test_header_text.py``."""
+"""Bytes; a file with a longer one is cut off within it. ``test_header_text.py`` measures what the longest cost."""
 
 
 def read_header(source: Source) -> None:
