@@ -3,6 +3,7 @@
     python dev.py test [pytest arguments]
     python dev.py demo [--serve] [--out FILE]
     python dev.py bench [hooks | headers | reader | memory]
+    python dev.py fuzz [args | headers | paste] [--executions N]
     python dev.py screenshots [--out FOLDER]
 
 Each runs in .venv/, which is made on first use and brought up to date when requirements/ changes.
@@ -143,6 +144,10 @@ def bench(arguments: list[str]) -> int:
     return run(ROOT / "tests" / f"bench_{what[0]}.py", *arguments[1:])
 
 
+def fuzz(arguments: list[str]) -> int:
+    return run(ROOT / "tests" / "fuzz.py", *arguments)
+
+
 def screenshots(arguments: list[str]) -> int:
     return run(ROOT / "tests" / "screenshots.py", *arguments)
 
@@ -154,7 +159,7 @@ def parse(argv: list[str]) -> tuple[str, list[str]]:
     return parser.parse_args(argv[:1]).command, argv[1:]
 
 
-COMMANDS = {"test": test, "demo": demo, "bench": bench, "screenshots": screenshots}
+COMMANDS = {"test": test, "demo": demo, "bench": bench, "fuzz": fuzz, "screenshots": screenshots}
 
 
 def main(argv: list[str]) -> int:

@@ -104,7 +104,7 @@ class PassArgs:
         unknown = [key for key in given if key not in FIELDS]
         if unknown:
             raise MultipassError(
-                f"Multipass does not know the argument {_short(unknown[0])}; it knows {', '.join(FIELDS)}."
+                f"Multipass does not know the argument {short(unknown[0])}; it knows {', '.join(FIELDS)}."
             )
         return cls(**{key: checked(key, value, named[key]) for key, value in given.items() if value is not None})
 
@@ -139,17 +139,17 @@ def checked(name: str, value: Any, called: str) -> Any:
     kinds = (int, float) if expected is float else (expected,)
     whole = expected is int and type(value) is float and value.is_integer()  # what a slider of gradio may send
     if type(value) not in kinds and not whole:
-        raise MultipassError(f"{called}: {_short(value)} is not allowed here; it has to be {_KINDS[expected]}.")
+        raise MultipassError(f"{called}: {short(value)} is not allowed here; it has to be {_KINDS[expected]}.")
     if expected is str and len(value) > LONGEST_NAME:
-        raise MultipassError(f"{called}: {_short(value)} is longer than {LONGEST_NAME} characters.")
+        raise MultipassError(f"{called}: {short(value)} is longer than {LONGEST_NAME} characters.")
     if limits["choices"] and value not in limits["choices"]:
         choices = ", ".join(map(repr, limits["choices"]))
-        raise MultipassError(f"{called}: {_short(value)} is not allowed here; it has to be one of {choices}.")
+        raise MultipassError(f"{called}: {short(value)} is not allowed here; it has to be one of {choices}.")
     if limits["range"]:
         lowest, highest, _ = limits["range"]
         if not lowest <= value <= highest:  # not a number is neither
             raise MultipassError(
-                f"{called}: {_short(value)} is not allowed here; it has to be from {lowest:g} to {highest:g}."
+                f"{called}: {short(value)} is not allowed here; it has to be from {lowest:g} to {highest:g}."
             )
     return expected(value)
 
@@ -157,6 +157,10 @@ def checked(name: str, value: Any, called: str) -> Any:
 _KINDS = {bool: "true or false", str: "a text", float: "a number", int: "a whole number"}
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
+def short(value: Any) -> str:
+    """A value as a message shows it; how large or how deeply nested it is does not matter."""
+    try:
+        text = repr(value[:80] if isinstance(value, str) else value)
+    except (RecursionError, ValueError):  # lists in lists in lists; more digits than Python writes
+        text = f"this {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-import heapq
 import re
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from pathlib import PureWindowsPath
 from typing import Protocol
 
+from lib_multipass.args import LONGEST_NAME
 from lib_multipass.messages import MultipassError
+from lib_multipass.wording import nearest_names
 
 
 class Checkpoint(Protocol):
@@ -33,7 +32,7 @@ class Checkpoint(Protocol):
     sha256: str | None
 
 
-_HASH_SUFFIX = re.compile(r"^(?P<name>.*?)\s*\[(?P<hash>[0-9A-Fa-f]{8,64})]\s*$")
+_HASH_SUFFIX = re.compile(r"\[([0-9A-Fa-f]{8,64})]$")
 _EXTENSIONS = (".safetensors", ".ckpt", ".pt")
 
 
@@ -76,16 +75,22 @@ def _tests(text: str) -> list[Callable[[Checkpoint], bool]]:
         lambda c: text in c.ids,
         lambda c: plain in (_plain(c.name), _plain(c.name_for_extra)),
     ]
-    suffix = _HASH_SUFFIX.match(text)
-    if suffix is None:
+    name, digest = _split(text)
+    if not digest:
         return [*tests, lambda c: plain in c.name.casefold().replace("\\", "/")]
-    name, digest = _plain(suffix["name"]), suffix["hash"].lower()
+    name = _plain(name)
     return [
         *tests,
         lambda c: digest == c.hash or (c.sha256 or c.shorthash or "").startswith(digest),
         # A file that was never hashed may be the one that is meant; one with another hash is another model.
         lambda c: c.shorthash is None and name in (_plain(c.name), _plain(c.name_for_extra)),
     ]
+
+
+def _split(text: str) -> tuple[str, str]:
+    """A name, and the hash that stands in brackets behind it; empty if there is none."""
+    suffix = _HASH_SUFFIX.search(text)
+    return (text, "") if suffix is None else (text[: suffix.start()].rstrip(), suffix[1].lower())
 
 
 def _plain(name: str) -> str:
@@ -98,17 +103,8 @@ def _distinct(found: Iterable[Checkpoint]) -> list[Checkpoint]:
 
 
 def _nearest(text: str, known: list[Checkpoint]) -> str:
-    suffix = _HASH_SUFFIX.match(text)
-    wanted = _plain(suffix["name"] if suffix else text)
     by_name = {PureWindowsPath(_plain(c.name)).name: c.title for c in known}
-    wanted = PureWindowsPath(wanted).name
-    likely = heapq.nlargest(30, by_name, key=lambda name: len(_pairs(name) & _pairs(wanted)))
-    near = difflib.get_close_matches(wanted, likely, n=3, cutoff=0.5)
+    near = nearest_names(PureWindowsPath(_plain(_split(text)[0][-LONGEST_NAME:])).name, by_name)
     if near:
         return "the nearest are " + ", ".join(by_name[name] for name in near)
     return "refresh the checkpoint list if the file is new" if known else "the webui has no checkpoints at all"
-
-
-def _pairs(name: str) -> set[str]:
-    """Its pairs of neighbouring letters: difflib takes long over a thousand names."""
-    return set(map("".join, pairwise(name)))

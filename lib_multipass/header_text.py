@@ -121,6 +121,8 @@ def kind(dtype: str, shape: tuple[int, ...]) -> Kind:
     if len(shape) > _MOST_DIMENSIONS or not all(type(number) is int and 0 <= number < 2**63 for number in shape):
         raise ValueError("shape")
     count = prod(shape)
+    if count >= 2**63:
+        raise ValueError("shape")
     return Kind(dtype, shape, count, count * BITS[dtype] // 8)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 import sys
 
 from lib_multipass import NAME
@@ -42,3 +44,24 @@ class MultipassError(Exception):
         super().__init__(sentence)
         self.status_code = 422
         self.detail = sentence
+
+
+_FOLDERS = re.compile(r"(?<!\w)(?:[A-Za-z]:)?[\\/]+(?:[^\\/\n'\"]+[\\/]+)+")
+
+
+def reason_of(error: BaseException, *files: str | os.PathLike[str]) -> str:
+    """The first line of what an error says, without the folders of the files that it names.
+
+    Whoever may start a job need not know where the webui lies.
+
+    Args:
+        error: the error.
+        files: paths that it may name; others are found by their look.
+    """
+    text = str(error).partition("\n")[0]
+    named = [getattr(error, "filename", None), getattr(error, "filename2", None), *map(os.fspath, files)]
+    for path in named:
+        if isinstance(path, str):
+            for written in (repr(path)[1:-1], path):
+                text = text.replace(written, re.split(r"[\\/]", path)[-1]) if written else text
+    return _FOLDERS.sub("", text)

@@ -80,10 +80,20 @@ def _noting(notes: list[str]) -> Iterator[None]:
         notes.append(error.detail)
 
 
+_MOST_STRANGE = 5
+"""Entries that a note names."""
+
+
 def _about_strange(entries: Mapping[str, str], version: str | None) -> str:
-    listed = ", ".join(f"{key}: {value if len(value) <= 80 else value[:77] + '...'}" for key, value in entries.items())
-    maker = f" of {NAME} {version}" if version else ""
-    return f"{NAME} {__version__} left out what it does not understand{maker}: {listed}."
+    named = list(entries.items())[:_MOST_STRANGE]
+    listed = ", ".join(f"{_cut(key)}: {_cut(value)}" for key, value in named)
+    more = f" and {len(entries) - len(named)} more" if len(entries) > len(named) else ""
+    maker = f" of {NAME} {_cut(str(version))}" if version else ""
+    return f"{NAME} {__version__} left out what it does not understand{maker}: {listed}{more}."
+
+
+def _cut(text: str, most: int = 80) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def base_of(params: Mapping[str, Any]) -> str:
@@ -114,7 +124,7 @@ def offer_of(base: str, selected: Checkpoint | None, known: Iterable[Checkpoint]
     try:
         made_with = resolve(base, known, "Model")
     except MultipassError:
-        return Offer(f"The first pass of the pasted picture was made with {base}, which is not here.", None)
+        return Offer(f"The first pass of the pasted picture was made with {_cut(base, 300)}, which is not here.", None)
     if selected and made_with.filename == selected.filename:
         return None
     chosen = f", not with {selected.name_for_extra}, which is selected" if selected else ""

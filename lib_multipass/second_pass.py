@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
@@ -10,6 +9,7 @@ from typing import Any
 
 from lib_multipass.args import SAME_VAE, VAE_MODES, PassArgs, label
 from lib_multipass.messages import MultipassError
+from lib_multipass.wording import nearest_names
 
 _EXTENSIONS = (".safetensors", ".ckpt", ".pt")
 _SAME = (None, "", "Use same sampler", "Use same scheduler")
@@ -72,7 +72,7 @@ def _plain(name: str) -> str:
 
 def _nearest(name: str, known: list[str]) -> str:
     by_name = {_plain(file): file for file in known}
-    near = difflib.get_close_matches(_plain(name), by_name, n=3, cutoff=0.5)
+    near = nearest_names(_plain(name), by_name)
     if near:
         return "the nearest are " + ", ".join(by_name[plain] for plain in near)
     return "refresh the list if the file is new" if known else "the webui has no VAE files at all"

@@ -49,9 +49,21 @@ def test_parse_takes_lists_and_objects(values, expected):
     assert PassArgs.parse(values) == expected
 
 
+def nested(depth):
+    """Lists in lists, deeper than Python writes them down."""
+    outer = inner = []
+    for _ in range(depth):
+        inner.append([])
+        inner = inner[0]
+    return outer
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
+        ((True, nested(3000)), ["Second-pass checkpoint", "this list is not allowed", "text"]),
+        (({"keep": {"a": nested(3000)}},), ["Keep checkpoints", "this dict is not allowed", "text"]),
+        (({"clip_skip": 10**5000},), ["Second-pass clip skip", "from 0 to 12"]),
         ((1, "beta"), ["Multipass", "1", "true or false"]),
         (("yes",), ["Multipass", "'yes'", "true or false"]),
         ((True, 5), ["Second-pass checkpoint", "5", "text"]),

@@ -1,5 +1,6 @@
 """Which checkpoint a name means."""
 
+import time
 from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
 
@@ -115,3 +116,18 @@ def test_copies_of_one_file_are_one_checkpoint():
 def test_no_checkpoints_at_all():
     with pytest.raises(MultipassError, match="no checkpoints at all"):
         resolve("photo", [], "field")
+
+
+def test_names_that_repeat_themselves_take_no_time():
+    patterns = ("aabbab" * 30, "ab" * 95, "abbaab" * 30)
+    known = [Info(f"{pattern}{number}.safetensors") for pattern in patterns for number in range(300)]
+    start = time.process_time()
+    with pytest.raises(MultipassError, match="there is no checkpoint"):
+        resolve("bbaaba" * 33, known, "field")
+    assert time.process_time() - start < 0.1
+
+
+def test_long_names_are_told_from_each_other_by_their_beginning():
+    long = [Info(f"{name}-{'x' * 200}.safetensors") for name in ("cartoon", "photograph")]
+    with pytest.raises(MultipassError, match="the nearest are cartoon-xxx"):
+        resolve(f"catoon-{'x' * 200}", long, "field")

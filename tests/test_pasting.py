@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -74,6 +75,24 @@ def test_what_a_newer_version_wrote_is_taken_as_far_as_it_is_understood():
     assert "9.1" in note
     assert __version__ in note
     assert len(note) < 250
+
+
+def test_a_note_stays_readable_however_much_an_infotext_holds():
+    params = {f"Multipass {number} {'x' * 5000}": "y" * 5000 for number in range(3000)}
+    (note,) = read({**MINE, **params, "Multipass version": "9" * 5000}, KNOWN, VAES).notes
+    assert "Multipass 4 xxx" in note
+    assert "Multipass 5 xxx" not in note
+    assert "and 2995 more" in note
+    assert len(note) < 1200
+
+
+@pytest.mark.parametrize("text", ["a" + " " * 50_000 + "b", "[" * 50_000, "[" + "a" * 50_000, "ab" * 50_000])
+def test_a_hostile_first_checkpoint_takes_no_time(text):
+    start = time.process_time()
+    offer = offer_of(base_of({"Model": text, "Model hash": text}), CARTOON, KNOWN)
+    assert time.process_time() - start < 0.1
+    assert offer.checkpoint is None
+    assert len(offer.text) < 400
 
 
 def test_another_version_alone_is_no_matter():

@@ -8,6 +8,7 @@ from typing import Any
 
 from modules import sd_models
 
+from lib_multipass.args import short
 from lib_multipass.checkpoints import Checkpoint, resolve
 from lib_multipass.host import features
 from lib_multipass.messages import MultipassError
@@ -66,7 +67,7 @@ def base_of(p: Any) -> Checkpoint:
     """
     name = _override_of(p)
     if name and by_alias(name) is None:
-        raise MultipassError(f"override_settings.sd_model_checkpoint: there is no checkpoint {name!r}.")
+        raise MultipassError(f"override_settings.sd_model_checkpoint: there is no checkpoint {short(name)}.")
     return first_of(p)
 
 

@@ -36,7 +36,7 @@ from lib_multipass.host import (
     second_pass,
 )
 from lib_multipass.host.outlook import Outlook, plan_of
-from lib_multipass.messages import MultipassError, log
+from lib_multipass.messages import MultipassError, log, reason_of
 from lib_multipass.plan import Plan, missing_hires_values
 from lib_multipass.report import Journal
 
@@ -90,7 +90,8 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
         refusal.refuse(p, error)
     except Exception as error:
         log.exception("the job could not be prepared")
-        refusal.refuse(p, MultipassError(f"Multipass could not prepare the job: {type(error).__name__}: {error}"))
+        sentence = f"Multipass could not prepare the job: {type(error).__name__}: {reason_of(error)}"
+        refusal.refuse(p, MultipassError(sentence))
     else:
         if not args.enabled:
             _end(p)

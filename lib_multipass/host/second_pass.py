@@ -20,7 +20,7 @@ from modules import sd_models, sd_vae, shared
 from lib_multipass.args import AUTOMATIC_VAE, SAME_VAE
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.host import checkpoints, vaes
-from lib_multipass.messages import MultipassError
+from lib_multipass.messages import MultipassError, reason_of
 from lib_multipass.plan import Plan
 from lib_multipass.second_pass import lasting_vae
 
@@ -144,7 +144,7 @@ def taken_off_when_it_fails(original: Callable) -> Callable:
             file = model.sd_checkpoint_info.filename
             if not vae_file or _wanted(file) is None or vaes.file_for(_wanted(file), file) != vae_file:
                 raise
-            name, reason = Path(vae_file).name, str(error).partition("\n")[0]
+            name, reason = Path(vae_file).name, reason_of(error, vae_file, file)
             _failure = MultipassError(f"The VAE {name} could not be put on {Path(file).name}: {reason}")
             end()
             sd_vae.restore_base_vae(model)

@@ -7,11 +7,12 @@ from typing import Any
 
 from modules import sd_vae, shared
 
-from lib_multipass.args import AUTOMATIC_VAE, NO_VAE, SAME_VAE, VAE_MODES, label
+from lib_multipass.args import AUTOMATIC_VAE, NO_VAE, SAME_VAE, VAE_MODES, label, short
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.crossing import latents_fit, require_vae
 from lib_multipass.headers import remembered
 from lib_multipass.host import files
+from lib_multipass.messages import MultipassError
 from lib_multipass.plan import Plan
 
 SETTING = "sd_vae"
@@ -23,8 +24,15 @@ def names() -> list[str]:
 
 
 def setting_of(p: Any) -> str:
-    """The *SD VAE* of a job: its override, else what is set."""
-    return (p.override_settings or {}).get(SETTING, shared.opts.sd_vae)
+    """The *SD VAE* of a job: its override, else what is set.
+
+    Raises:
+        MultipassError: for a list or an object, over which the webui would fail when it looks for the file.
+    """
+    setting = (p.override_settings or {}).get(SETTING, shared.opts.sd_vae)
+    if isinstance(setting, list | dict):
+        raise MultipassError(f"override_settings.{SETTING}: {short(setting)} is not allowed here; it has to be a text.")
+    return setting
 
 
 def second_pass_vae(p: Any, plan: Plan) -> str:
