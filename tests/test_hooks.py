@@ -355,9 +355,12 @@ def test_what_fails_while_clearing_up_hides_no_error_and_keeps_nothing_else_from
     def fail(*_args):
         raise OSError("this cannot be cleared up")
 
-    for owner, name in ((ahead, "end"), (second_pass, "end"), (networks, "stop"), (gauge.Gauge, "check")):
-        monkeypatch.setattr(owner, name, fail)
-    monkeypatch.setattr(host.processing.StableDiffusionProcessingTxt2Img, "init", lambda *_args: 1 / 0)
+    def init(*_args):
+        for owner, name in ((ahead, "end"), (second_pass, "end"), (networks, "stop"), (gauge.Gauge, "check")):
+            monkeypatch.setattr(owner, name, fail)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(host.processing.StableDiffusionProcessingTxt2Img, "init", init)
     with pytest.raises(ZeroDivisionError):
         host.run(host.job(True, B))
     assert (infotext._told, progress._told, patches._journal) == (None, None, None)
