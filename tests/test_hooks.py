@@ -358,6 +358,23 @@ def test_unloading_takes_every_patch_away_and_a_disabled_extension_lets_go(host)
         host.build_page()
 
 
+def test_what_fails_while_clearing_up_hides_no_error_and_keeps_nothing_else_from_it(host, monkeypatch):
+    from lib_multipass.host import ahead, gauge, infotext, networks, patches, progress, second_pass
+
+    def fail(*_args):
+        raise OSError("this cannot be cleared up")
+
+    def init(*_args):
+        for owner, name in ((ahead, "end"), (second_pass, "end"), (networks, "stop"), (gauge.Gauge, "check")):
+            monkeypatch.setattr(owner, name, fail)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(host.processing.StableDiffusionProcessingTxt2Img, "init", init)
+    with pytest.raises(ZeroDivisionError):
+        host.run(host.job(True, B))
+    assert (infotext._told, progress._told, patches._journal) == (None, None, None)
+
+
 def test_what_the_page_shows_for_the_first_passes_own_is_taken_out(host):
     p = host.job(True, "beta", hr_sampler_name="Use same sampler", hr_scheduler="Use same scheduler")
     host.run(p)
