@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -142,28 +142,31 @@ def test_an_old_adetailer_is_left_alone(host, monkeypatch):
     assert p.hr_checkpoint_name.startswith(B)
 
 
+@contextmanager
 def in_folder(host, name, content=None):
-    """A further file among the checkpoints: a copy of beta, or with this content."""
+    """A further file among the checkpoints, for a while: a copy of beta, or with this content."""
     folder = Path(host.sd_models.model_path)
     path = folder / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes((folder / "beta.safetensors").read_bytes() if content is None else content)
     host.sd_models.list_models()
-    return path
+    try:
+        yield
+    finally:
+        path.unlink()
+        if path.parent != folder:
+            path.parent.rmdir()
+        host.sd_models.list_models()
 
 
 def test_one_file_name_in_two_folders(host):
     """The webui's short title then leads to only one of them; our names have to lead to the chosen one."""
-    other = in_folder(host, "more/gamma.safetensors")
-    try:
+    with in_folder(host, "more/gamma.safetensors"):
         for name in ("gamma.safetensors", "more/gamma.safetensors"):
             p = host.job(True, name, faces=dict(FACE))
             p.scripts.before_process(p)
             for alias in (p.hr_checkpoint_name, host.tab(p)["ad_checkpoint"]):
                 assert host.sd_models.get_closet_checkpoint_match(alias).name == name
-    finally:
-        other.unlink()
-        host.sd_models.list_models()
 
 
 def test_files_that_are_no_checkpoints_are_refused(host):
@@ -172,15 +175,11 @@ def test_files_that_are_no_checkpoints_are_refused(host):
         ("wrong.safetensors", vae, "is no checkpoint but a VAE"),
         ("cut.safetensors", b"x", "cut off"),
     ):
-        path = in_folder(host, name, content)
-        try:
+        with in_folder(host, name, content):
             p = host.job(True, name)
             p.scripts.before_process(p)
             with pytest.raises(Exception, match=words):
                 p.init(None, None, None)
-        finally:
-            path.unlink()
-            host.sd_models.list_models()
 
 
 @pytest.mark.parametrize(
@@ -294,6 +293,25 @@ def test_the_hash_option_follows_to_a_checkpoint_that_was_left_active(host):
         assert opts.data["sd_checkpoint_hash"] == second.sha256
     finally:
         opts.set("sd_model_checkpoint", selected)
+
+
+def test_a_swap_that_fails_after_the_job_leaves_the_hash_option_alone(host, monkeypatch):
+    """X/Y/Z plot asks for the selected checkpoint again when its cells are done (here on 1.6.0)."""
+    import mini
+
+    monkeypatch.setattr(mini, "old_host", True)
+    before = host.shared.opts.data["sd_checkpoint_hash"]
+    host.run(host.job(True, B))
+
+    def fail(*_args, **_kwargs):
+        raise RuntimeError("no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(host.sd_models, "send_model_to_device", fail)
+        patch.setattr(host.sd_models, "load_model", fail)
+        with pytest.raises(RuntimeError, match="no memory"):
+            host.sd_models.reload_model_weights()
+    assert host.shared.opts.data["sd_checkpoint_hash"] == before
 
 
 @pytest.mark.parametrize("own", [3, 4, 5, 10])

@@ -51,7 +51,9 @@ class Ground:
         self.host, self.originals, self.known = host, originals, {}
         self.config = Path(host.shared.config_filename)
         self.folder = Path(host.sd_models.model_path)
-        shutil.copytree(self.folder, originals)
+        originals.mkdir()
+        for content in CONTENTS:
+            shutil.copy(self.folder / f"{content}.safetensors", originals)
         self.options = {**host.shared.opts.data, **OPTIONS}
         self.hashes, self.vaes = {}, {}
         for content in CONTENTS:

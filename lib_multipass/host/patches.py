@@ -135,15 +135,17 @@ def _hash_kept() -> Iterator[None]:
 
     The webui stores the hash of whatever it loads, also while it is told not to write to the config
     (``load_model_weights``, 1.6.0 to 1.10.1); it would stay after the job and go into ``config.json`` with the next
-    save of the settings.
+    save of the settings. A swap that fails changes nothing.
     """
     data, key = shared.opts.data, "sd_checkpoint_hash"
     stored = {key: data[key]} if key in data else {}
+    kept = True
     try:
         yield
-    finally:
         # An interrupted or failed job leaves its journal behind, but not the webui's note that a job is running.
-        if _journal is not None and shared.state.job and _active_file() != _journal.base_file:
+        kept = _journal is not None and shared.state.job and _active_file() != _journal.base_file
+    finally:
+        if kept:
             data.pop(key, None)
             data.update(stored)
         elif not sd_models.SkipWritingToConfig.skip:

@@ -1,5 +1,6 @@
 """Ends jobs at an exact point, and shows what the webui holds beside the models. See ``multipass_probe.py``."""
 
+from functools import wraps
 from pathlib import Path
 
 from modules import devices, script_callbacks, sd_hijack, sd_models, shared
@@ -31,6 +32,7 @@ def watch_reads():
     if getattr(original, "is_watched", False):
         return
 
+    @wraps(original)
     def wrapped(checkpoint_info, timer):
         if armed.get("file") == Path(checkpoint_info.filename).stem:
             act()
