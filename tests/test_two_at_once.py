@@ -9,6 +9,7 @@ import pytest
 
 from support.client import RefusedError
 from support.jobs import A, B, C, adetailer, hires, multipass, warm, without
+from support.page import Page
 
 LONG = {"steps": 40, "n_iter": 20}
 """Long enough to be met while it runs."""
@@ -81,6 +82,25 @@ def test_a_refused_job_between_others_is_refused_alone(pair):
 
     with ThreadPoolExecutor(6) as pool:
         assert all(pool.map(send, range(6)))
+
+
+@pytest.mark.timeout(900)
+def test_jobs_of_pages_and_of_the_api_and_plans_at_once(pair):
+    client, bodies = pair.ours.client, jobs(pair.ours)
+    bodies = {name: bodies[name] for name in ("to beta", "to gamma", "own settings")}
+    alone = {name: warm(pair.ours, **body) for name, body in bodies.items()}
+    plans = {name: client.post("/multipass/v1/plan", body)["passes"] for name, body in bodies.items()}
+    assert plans["to beta"] != plans["to gamma"]
+    pages = {name: Page(client) for name in bodies}
+    for name, page in pages.items():
+        page.paste(alone[name].infotext)
+    with ThreadPoolExecutor(4 * len(bodies)) as pool:
+        shown = {name: pool.submit(page.generate) for name, page in pages.items()}
+        sent = {name: pool.submit(client.txt2img, **body) for name, body in bodies.items()}
+        planned = {name: pool.submit(client.post, "/multipass/v1/plan", body) for name, body in bodies.items()}
+    assert [name for name in bodies if not same(sent[name].result(), alone[name])] == []
+    assert [name for name in bodies if shown[name].result()[0].tobytes() != alone[name].pictures[0].tobytes()] == []
+    assert {name: plan.result()["passes"] for name, plan in planned.items()} == plans
 
 
 @pytest.mark.timeout(900)
