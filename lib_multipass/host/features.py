@@ -158,7 +158,7 @@ def loads_t5() -> bool:
 def adetailer_fields() -> Collection[str]:
     """The fields of ADetailer's arguments, with pydantic 1 or 2; empty without ADetailer.
 
-    ``ad_checkpoint`` and ``ad_vae`` came with ADetailer 23.9.0, ``ad_scheduler`` with 24.4.0.
+    ``ad_checkpoint`` and ``ad_vae`` came with ADetailer 23.9.0, ``ad_scheduler`` with 24.4.1.
     """
     model = getattr(sys.modules.get("adetailer.args"), "ADetailerArgs", None)
     return getattr(model, "model_fields", None) or getattr(model, "__fields__", {})
