@@ -22,6 +22,7 @@ from lib_multipass.host import (
     axes,
     cache,
     checkpoints,
+    control,
     crossing,
     features,
     first_pass,
@@ -129,6 +130,7 @@ def _clear_up(look_back: Callable[[], None] | None = None) -> None:
         second_pass.end,
         networks.stop,
         infotext.stop,
+        control.stop,
         progress.end,
         partial(patches.record, None),
         look_back or gauge.end_earlier,
@@ -167,6 +169,7 @@ def _declare(p: Any, args: PassArgs) -> None:
     second_pass.begin(p, plan, job.in_use, detailer.vaes(plan.base) if detailer else [], args.adetailer_follows)
     networks.follow(p, plan)
     infotext.follow(p, plan)
+    control.follow(p)
     progress.begin(plan)
     if job.outlook.decision is None:
         cache.let_go(plan.base)

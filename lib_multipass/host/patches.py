@@ -15,6 +15,7 @@ from lib_multipass.host import (
     ahead,
     api,
     cache,
+    control,
     copies,
     files,
     first_pass,
@@ -104,6 +105,7 @@ def _governed_reload(original: Callable) -> Callable:
             _journal.swaps.append(Swap(name, time.perf_counter() - started, _disk_loads - loads))
             networks.swapped(previous, sd_models.model_data.sd_model.sd_checkpoint_info)
             infotext.swapped()
+            control.swapped(sd_models.model_data.sd_model)
         return result
 
     return reload_model_weights

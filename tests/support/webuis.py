@@ -130,6 +130,7 @@ def running(
     checkpoints: bool = True,
     environment: dict | None = None,
     device: tuple[str, ...] = ON_CPU,
+    neighbours: Iterable[Path] = (),
 ) -> Iterator[Server]:
     """Start a webui on a free loopback port with an empty data folder, wait until it is ready, stop it at the end.
 
@@ -142,8 +143,9 @@ def running(
         checkpoints: whether to put the tests' checkpoints into it; the miniature makes some of its own if not.
         environment: variables besides the usual ones.
         device: flags that say where to compute; none for the webui's own choice, which is a CUDA device if it has one.
+        neighbours: folders of further extensions.
     """
-    fill(data, webui, multipass, config or {}, checkpoints)
+    fill(data, webui, multipass, config or {}, checkpoints, neighbours)
     port = _free_port()
     command = [webui.python, str(webui.root / "launch.py"), *FLAGS, *device, *webui.flags, *flags]
     command += ["--port", str(port), "--data-dir", str(data)]
@@ -178,7 +180,14 @@ def running(
             process.wait()
 
 
-def fill(data: Path, webui: Webui, multipass: bool, config: dict, checkpoints: bool = True) -> None:
+def fill(
+    data: Path,
+    webui: Webui,
+    multipass: bool,
+    config: dict,
+    checkpoints: bool = True,
+    neighbours: Iterable[Path] = (),
+) -> None:
     """Put the extensions, the checkpoints and the settings into an empty data folder."""
     extensions = data / "extensions"
     extensions.mkdir(parents=True)
@@ -187,6 +196,8 @@ def fill(data: Path, webui: Webui, multipass: bool, config: dict, checkpoints: b
     if webui.adetailer:
         _link(webui.adetailer, extensions / "adetailer")
     _link(Path(__file__).parent / "probe", extensions / "multipass-probe")
+    for folder in neighbours:
+        _link(folder, extensions / folder.name)
     if checkpoints:
         shutil.copytree(_real_files(webui) if webui.real else make_miniature_files(), data, dirs_exist_ok=True)
     settings = {name: value for name, value in {**CONFIG, **config}.items() if value is not None}
