@@ -1,8 +1,8 @@
 """After whatever a user does in whatever order on a running webui, everything is as it must be.
 
-The steps are those of ``test_orders``, but for the ✨ button, which has no endpoint, and for plots on the miniature,
-which makes none. All checkpoints are of one architecture, so that every VAE fits every one of them. The sequences are
-random and seeded; a failing one names its seed and its steps, and ``MULTIPASS_ORDERS=SEED:1`` runs it alone.
+The steps are those of ``test_orders``, but for the ✨ button, which has no endpoint, and for what :func:`possible`
+leaves out. All checkpoints are of one architecture, so that every VAE fits every one of them. The sequences are random
+and seeded; a failing one names its seed and its steps, and ``MULTIPASS_ORDERS=SEED:1`` runs it alone.
 """
 
 from __future__ import annotations
@@ -33,6 +33,16 @@ def wanted(webui: webuis.Webui) -> range:
     """The seeds to run."""
     first, _, count = os.environ.get("MULTIPASS_ORDERS", "0").partition(":")
     return range(int(first), int(first) + int(count or (ON_A_REAL_WEBUI if webui.real else ON_A_MINIATURE)))
+
+
+def possible(webui: webuis.Webui, step: str) -> bool:
+    """Whether this webui can take the step."""
+    if step == "plot":
+        return webui.real  # the miniature makes none
+    # 1.6.0 unhijacks the active model to unload it, keeps it in its list, and reloads it from there as it is. From then
+    # on, with Multipass or without, pictures differ by 1 of 255, and on CPU a job with a new prompt fails ("Found no
+    # NVIDIA driver").
+    return step != "unload_and_reload_checkpoint" or webui.name != "1.6.0"
 
 
 class Ground:
@@ -88,12 +98,12 @@ def test_orders(webui, start, tmp_path):
             user = ours.user(seed)
             try:
                 for name, about in steps_of(seed, old=True):  # without ✨
-                    if name != "plot" or webui.real:
+                    if possible(webui, name):
                         user.do(name, about)
                         hands = user.hands
                         check(hands.seen(), hands.holding(), hands.config(), user.expected, ours.files)
-                for picture, got in user.pictures:
-                    assert got == expect(fresh, elsewhere, picture), picture
+                for number, (picture, got) in enumerate(user.pictures, 1):
+                    assert got == expect(fresh, elsewhere, picture), f"job {number}: {picture}"
             except Exception as error:
                 error.add_note("\n".join((f"MULTIPASS_ORDERS={seed}:1", *user.story)))
                 raise
