@@ -12,9 +12,8 @@ import pytest
 from lib_multipass import args, axes
 from lib_multipass.messages import MultipassError
 from support.client import RefusedError
-from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, warm, without
+from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, script_args, warm, without
 from test_checkpoints import Info
-from test_real_machinery import script_args
 
 BY_FIELD = {axis.field: axis for axis in axes.AXES}
 LABELS = [

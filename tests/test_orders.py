@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
+from support import order_checks
+from support.hands import Inside
 from support.orders import Expected, User, steps_of
 from support.pictures import AUTOMATIC, CONTENTS, OTHER, SIZE, Picture, arguments, pixels, render
 from support.pretended import empty
+from support.probe.multipass_whole import seen
 
 ON_EACH = 500
 OPTIONS = {
@@ -27,19 +29,12 @@ OPTIONS = {
     "sd_checkpoints_limit": 1,
     "sd_checkpoints_keep_in_cpu": True,
 }
-FOLLOWING = ("sd_model_checkpoint", "sd_checkpoint_hash")
-"""Options that name a checkpoint, as the webui likes to call it at the moment."""
 
 
 def wanted(old: bool) -> range:
     """The seeds to run; the two kinds of host have different ones."""
     first, _, count = os.environ.get("MULTIPASS_ORDERS", str(ON_EACH * old)).partition(":")
     return range(int(first), int(first) + int(count or ON_EACH))
-
-
-def _vae_of(weights):
-    prefix = "first_stage_model."
-    return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
 
 
 class Ground:
@@ -55,13 +50,7 @@ class Ground:
         for content in CONTENTS:
             shutil.copy(self.folder / f"{content}.safetensors", originals)
         self.options = {**host.shared.opts.data, **OPTIONS}
-        self.hashes, self.vaes = {}, {}
-        for content in CONTENTS:
-            path = originals / f"{content}.safetensors"
-            self.hashes[content] = host.hashes.calculate_sha256(path)
-            self.vaes[content] = _vae_of(load_file(path))
-        self.contents = {digest[:10]: content for content, digest in self.hashes.items()}
-        self.vaes[OTHER] = load_file(host.sd_vae.vae_dict[OTHER])
+        self.files = order_checks.Files(originals, Path(host.sd_vae.vae_dict[OTHER]))
         key = patches.KEY
         self.unwrapped = {(o, name): host.patches.original(key, o, name) for o, name, _ in patches._wrapped()}
 
@@ -75,7 +64,7 @@ class Ground:
         self.start()
         files = {self.folder / f"{content}.safetensors": content for content in CONTENTS}
         selected = self.folder / "alpha.safetensors"
-        options = {name: value for name, value in self.options.items() if name not in FOLLOWING}
+        options = order_checks.without_names(self.options)
         return Expected(options, selected, selected, self.config.read_bytes(), files)
 
     def start(self):
@@ -123,48 +112,12 @@ def ground(host, tmp_path):
 
 def check(ground: Ground, expected: Expected):
     """What must be true after every step."""
-    check_models(ground.host, expected)
-    check_options(ground, expected)
-    check_vae(ground, expected)
-    state = ground.host.shared.state
-    assert (state.textinfo, state.job) == (None, "")
+    from lib_multipass.host import cache
+
+    order_checks.check(seen(), cache.is_holding(), ground.config.read_bytes(), expected, ground.files)
     for (owner, name), original in ground.unwrapped.items():
         assert ground.host.patches.original("lib_multipass", owner, name) is original
         assert getattr(owner, name) is not original
-
-
-def check_models(host, expected):
-    from lib_multipass.host import cache
-
-    data = host.sd_models.model_data
-    loaded = data.loaded_sd_models
-    assert [m for m in loaded if any(tensor.is_meta for tensor in m.state_dict().values())] == []
-    assert len({model.sd_checkpoint_info.filename for model in loaded}) == len(loaded)
-    assert data.sd_model in loaded
-    assert len(loaded) <= expected.most, host.loaded
-    assert expected.may_hold or not cache.is_holding()
-
-
-def check_options(ground, expected):
-    host = ground.host
-    stored = host.shared.opts.data
-    assert {name: value for name, value in stored.items() if name not in FOLLOWING} == expected.options
-    assert Path(host.sd_models.select_checkpoint().filename) == expected.selected
-    infos = {Path(info.filename): info for info in host.sd_models.checkpoints_list.values()}
-    assert set(infos) == set(expected.files)
-    if expected.current in infos:
-        assert stored["sd_checkpoint_hash"] == ground.hashes[expected.files[expected.current]]
-    assert ground.config.read_bytes() == expected.config
-
-
-def check_vae(ground, expected):
-    """The active model's VAE is the one that the settings say."""
-    active = ground.host.sd_models.model_data.sd_model
-    content = ground.contents[active.sd_model_hash]
-    has, loaded = active.first_stage_model.state_dict(), ground.host.sd_vae.get_loaded_vae_name()
-    assert loaded in {name if name == OTHER else None for name in (expected.vae, expected.lent)}
-    should = ground.vaes[loaded or content]
-    assert all(torch.equal(has[key], value) for key, value in should.items())
 
 
 @pytest.mark.timeout(900)
@@ -175,7 +128,7 @@ def test_orders(ground, monkeypatch, old):
     monkeypatch.setattr(mini, "old_host", old)
     rendered = 0
     for seed in wanted(old):
-        user = User(ground.host, old, ground.reset(), ground.originals)
+        user = User(Inside(ground.host, ground.originals, old), ground.reset())
         try:
             for name, about in steps_of(seed, old):
                 user.do(name, about)

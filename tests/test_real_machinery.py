@@ -10,24 +10,13 @@ import json
 import pytest
 
 from support.client import RefusedError
-from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, warm
+from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, script_args, warm
 
 
 @pytest.fixture(autouse=True)
 def real_only(pair):
     if not pair.real:
         pytest.skip("the miniature has no X/Y/Z plot, prompts from file, ✨ button or refiner")
-
-
-def script_args(server, title: str, **values) -> dict:
-    """A request's script part: the script's defaults, with values by label (blanks as underscores)."""
-    controls = server.client.get(f"/probe/script?title={title}")
-    args = [control["value"] for control in controls]
-    for label, value in values.items():
-        place = next(n for n, c in enumerate(controls) if (c["label"] or "").lower().replace(" ", "_") == label)
-        choices = controls[place]["choices"]
-        args[place] = choices.index(value) if value in choices else value
-    return {"script_name": title, "script_args": args}
 
 
 def plot(server, x_type: str, x_values: str, **more) -> dict:

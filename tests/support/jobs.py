@@ -36,6 +36,17 @@ def adetailer(server: Server, checkpoint=None, **more):
     return {"ADetailer": {"args": [True, False, tab]}}
 
 
+def script_args(server, title: str, **values) -> dict:
+    """A request's script part: the script's defaults, with values by label (blanks as underscores)."""
+    controls = server.client.get(f"/probe/script?title={title}")
+    args = [control["value"] for control in controls]
+    for label, value in values.items():
+        place = next(n for n, c in enumerate(controls) if (c["label"] or "").lower().replace(" ", "_") == label)
+        choices = controls[place]["choices"]
+        args[place] = choices.index(value) if value in choices else value
+    return {"script_name": title, "script_args": args}
+
+
 def need_adetailer(pair):
     if not pair.ours.webui.adetailer:
         pytest.skip("this webui has no ADetailer; put it into its extensions folder or name it in MULTIPASS_ADETAILER")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
+import itertools
 import json
 import random
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.pictures import AUTOMATIC, CONTENTS, NONE, OTHER, SAME, SIZE, Picture, arguments, pixels, render
+from support.hands import Hands
+from support.pictures import AUTOMATIC, CONTENTS, NONE, OTHER, SAME, Picture
 
 LENGTH = 10
 
@@ -106,13 +106,10 @@ class Expected:
 
 @dataclass
 class User:
-    """Someone in front of the webui in this process; each method is a step, and says what must be true after it."""
+    """Someone in front of a webui; each method is a step, and says what must be true after it."""
 
-    host: Any
-    old: bool
+    hands: Hands
     expected: Expected
-    originals: Path
-    """A folder with the checkpoints as they were at first."""
     pictures: list[tuple[Picture, list[str]]] = field(default_factory=list)
     """What was rendered, and the pixels."""
     story: list[str] = field(default_factory=list)
@@ -140,11 +137,11 @@ class User:
     def _plain(self, kind: str, base: int | None, job_vae: str | None, about: dict[str, Any]) -> None:
         first = self.file(base)
         picture = Picture(kind, self.expected.files[first], job_vae or self.expected.vae, **about)
-        self._render(picture, self._overrides(base, job_vae), [])
+        self._render(picture, self._overrides(base, job_vae), "", "")
         self._turn_to(first)
 
     def _plain_job_ran(self) -> None:
-        if self.expected.may_hold or self.host.sd_models.model_data.loaded_sd_models[1:] == []:
+        if self.expected.may_hold or self.hands.loaded() <= 1:
             self.expected.most = self.limit
         self.expected.may_hold = False
 
@@ -153,7 +150,7 @@ class User:
     ) -> None:
         first, hires = self.file(base), self.file(second)
         picture = self._pair("upscale" if upscale else "txt2img", first, job_vae, hires, about)
-        self._render(picture, self._overrides(base, job_vae), arguments(picture, hires.name, keep))
+        self._render(picture, self._overrides(base, job_vae), hires.name, keep)
         self._multipass_ran(keep, {first, hires}, first)
         self.expected.lent = picture.second_vae
 
@@ -173,37 +170,22 @@ class User:
         self.expected.current, self.expected.lent = current, SAME
 
     def plot(self, bases: list[int], seconds: list[int], keep: str) -> None:
-        """Cells as shallow copies of one job, as X/Y/Z plot makes them, and what it does in the end."""
-        whole = self.host.job(True, self.file(0).name, width=SIZE, height=SIZE)
-        last = None
-        self.host.shared.state.begin(job="plot")
-        with closing(whole):
-            for base in bases or [None]:
-                for second in seconds or [0]:
-                    first, hires = self.file(base), self.file(second)
-                    picture = self._pair("txt2img", first, None, hires, {})
-                    cell, args = copy.copy(whole), list(whole.script_args)
-                    cell.override_settings = self._overrides(base, None)
-                    ours = arguments(picture, hires.name, keep)
-                    start = self.host.script().args_from
-                    args[start : start + len(ours)] = ours
-                    cell.script_args = tuple(args)
-                    self._note(picture, self.host.processing.process_images(cell))
-                    last = first, hires
-            self.host.sd_models.reload_model_weights()
-            self.host.sd_vae.reload_vae_weights()
-        self.host.shared.state.end()
-        self._multipass_ran(keep, set(last), self.expected.selected)
+        """X/Y/Z plot, which asks for the selected checkpoint again in the end."""
+        firsts = [self.file(base) for base in bases or [None]]
+        hires = [self.file(second) for second in seconds or [0]]
+        pairs = list(itertools.product(firsts, hires))
+        pictures = [self._pair("txt2img", first, None, second, {}) for first, second in pairs]
+        named = [path.name for path in firsts] if bases else []
+        got = self.hands.plot(pictures, named, [path.name for path in hires], keep)
+        self.pictures.extend(zip(pictures, got, strict=True))
+        self._multipass_ran(keep, set(pairs[-1]), self.expected.selected)
 
     def _overrides(self, base: int | None, job_vae: str | None) -> dict[str, Any]:
         named = {} if base is None else {"sd_model_checkpoint": self.file(base).name}
         return named | ({} if job_vae is None else {"sd_vae": job_vae})
 
-    def _render(self, picture: Picture, overrides: dict[str, Any], args: list[Any]) -> None:
-        self._note(picture, render(self.host, picture, overrides, args))
-
-    def _note(self, picture: Picture, processed: Any) -> None:
-        self.pictures.append((picture, pixels(processed)))
+    def _render(self, picture: Picture, overrides: dict[str, Any], second: str, keep: str) -> None:
+        self.pictures.append((picture, self.hands.render(picture, overrides, second, keep)))
 
     # Settings
 
@@ -214,11 +196,10 @@ class User:
 
     def choose_checkpoint(self, which: int) -> None:
         path = self.file(which)
-        title = next(t for t, info in self.host.sd_models.checkpoints_list.items() if Path(info.filename) == path)
-        if self.host.shared.opts.data["sd_model_checkpoint"] != title:  # else the webui has nothing to do
+        if self.hands.choose(path):
             self._turn_to(path)
-        self.host.shared.opts.set("sd_model_checkpoint", title)
         self.expected.selected = path
+        self._stored()
 
     def choose_vae(self, name: str) -> None:
         if name != self.expected.vae:  # else the webui has nothing to do
@@ -227,9 +208,8 @@ class User:
         self.expected.vae = name
 
     def choose_limit(self, limit: int) -> None:
-        loaded = len(self.host.sd_models.model_data.loaded_sd_models)
-        if self.old and not self.expected.may_hold:
-            # Up to 1.8.0 the webui itself breaks with more models than that, and nobody holds them here.
+        loaded = self.hands.loaded()
+        if self.hands.narrow and not self.expected.may_hold:
             limit = max(limit, loaded)
         self._set("sd_checkpoints_limit", limit)
         self.expected.most = max(limit, loaded)
@@ -238,61 +218,58 @@ class User:
         self._set("sd_checkpoints_keep_in_cpu", value)
 
     def _set(self, name: str, value: Any) -> None:
-        self.host.shared.opts.set(name, value)
+        self.hands.set(name, value)
         self.expected.options[name] = value
+        self._stored()
+
+    def _stored(self) -> None:
+        if self.hands.saves:
+            self.expected.config = self.hands.config()
 
     def apply_settings(self) -> None:
-        path = Path(self.host.shared.config_filename)
-        self.host.shared.opts.save(str(path))
-        self.expected.config = path.read_bytes()
+        self.hands.save()
+        self.expected.config = self.hands.config()
 
     # The rest of the page
 
     def reload_ui(self) -> None:
-        self.host.reload_ui()
+        self.hands.reload_ui()
 
     def unload_and_reload_checkpoint(self) -> None:
-        models = self.host.sd_models
-        models.unload_model_weights()
-        if self.old:
-            models.reload_model_weights()
+        self.hands.unload_and_reload()
+        if self.hands.reload_selects:
             self.expected.current = self.expected.selected
-        else:
-            models.send_model_to_device(self.host.shared.sd_model)
 
     def release(self) -> None:
-        from lib_multipass.host import release
-
-        release.release()
+        self.hands.release()
         self._plain_job_ran()
 
     # Files
 
     def add_file(self, content: str, place: str) -> None:
         path = self._new_file(place)
-        path.hardlink_to(self.originals / f"{content}.safetensors")
+        self.hands.add(content, path)
         self.expected.files[path] = content
         self._refresh()
 
     def rename_file(self, which: int, place: str) -> None:
         path, new = self.file(which), self._new_file(place)
-        path.rename(new)
+        self.hands.rename(path, new)
         self.expected.files[new] = self.expected.files.pop(path)
         self._refresh()
 
     def remove_file(self, which: int) -> None:
         if len(self.expected.files) > 2:
             path = self.file(which)
-            path.unlink()
+            self.hands.remove(path)
             del self.expected.files[path]
         self._refresh()
 
     def _new_file(self, place: str) -> Path:
         """A name that was never there, before, among or behind the others: the first file stands in for a lost one."""
         self.made += 1
-        return Path(self.host.sd_models.model_path) / f"{place}{self.made}.safetensors"
+        return self.hands.folder / f"{place}{self.hands.series}{self.made}.safetensors"
 
     def _refresh(self) -> None:
-        self.host.sd_models.list_models()
-        if self.host.shared.opts.sd_model_checkpoint not in self.host.sd_models.checkpoint_aliases:
+        if not self.hands.refresh():
             self.expected.selected = min(self.expected.files, key=lambda path: str(path).lower())

@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Any
 
 import gradio as gr
+import mini
 from fastapi import FastAPI, HTTPException
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
@@ -84,6 +85,8 @@ class Api:
             ("/sdapi/v1/sd-models", self.get_sd_models, "GET"),
             ("/sdapi/v1/refresh-checkpoints", self.refresh_checkpoints, "POST"),
             ("/sdapi/v1/refresh-vae", self.refresh_vae, "POST"),
+            ("/sdapi/v1/unload-checkpoint", self.unloadapi, "POST"),
+            ("/sdapi/v1/reload-checkpoint", self.reloadapi, "POST"),
             ("/sdapi/v1/scripts", self.get_scripts_list, "GET"),
             ("/sdapi/v1/script-info", self.get_script_info, "GET"),
             ("/mini/events", lambda: events.story, "GET"),
@@ -250,6 +253,15 @@ class Api:
 
     def refresh_vae(self):
         sd_vae.refresh_vae_list()
+
+    def unloadapi(self):
+        sd_models.unload_model_weights()
+
+    def reloadapi(self):
+        if mini.old_host:
+            sd_models.reload_model_weights()
+        else:
+            sd_models.send_model_to_device(shared.sd_model)
 
     def get_scripts_list(self):
         return {
