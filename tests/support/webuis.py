@@ -52,6 +52,8 @@ CONFIG = {
     "ad_only_selected_scripts": True,
     "CLIP_stop_at_last_layers": 1,
 }
+PROBES = {"beneath-multipass": "beneath", "multipass-probe": "probe"}
+"""Folders of the tests' own extensions by their names in the webui, which loads extensions in the order of names."""
 SLOWEST_START = 240
 """Seconds; a real webui takes 10 to 25 here, most of it importing."""
 
@@ -186,7 +188,8 @@ def fill(data: Path, webui: Webui, multipass: bool, config: dict, checkpoints: b
         _link(REPOSITORY, extensions / "multipass")
     if webui.adetailer:
         _link(webui.adetailer, extensions / "adetailer")
-    _link(Path(__file__).parent / "probe", extensions / "multipass-probe")
+    for name, folder in PROBES.items():
+        _link(Path(__file__).parent / folder, extensions / name)
     if checkpoints:
         shutil.copytree(_real_files(webui) if webui.real else make_miniature_files(), data, dirs_exist_ok=True)
     settings = {name: value for name, value in {**CONFIG, **config}.items() if value is not None}
