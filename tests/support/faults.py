@@ -6,16 +6,22 @@ import contextlib
 import copy
 import io
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from support.idle import idle_state
 from support.inprocess import Host
 from support.jobs import A, B, C, differences
 from support.switchboard import FAIL, FAIL_AFTER, WAYS, FaultError, Place, Switchboard
+
+SAVING = {"samples_save": True, "save_images_before_highres_fix": True}
+SAVED = "saved-in-faults"
+"""Folder below the webui's data."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,8 @@ class JobKind:
     """Whether it is rendered as X/Y/Z plot renders its cells."""
     kept: bool = False
     """Whether the job before it was a Multipass job, too, so that its checkpoints are loaded."""
+    saves: bool = False
+    """Whether its pictures are saved, and copies of them before the hires pass."""
     own: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
@@ -37,7 +45,10 @@ class JobKind:
     def make(self, host: Host) -> Any:
         """A new one."""
         faces = {"ad_model": "face_yolov8n.pt"} if self.faces else None
-        p = host.job({"checkpoint": B, "adetailer": C, **self.own}, faces=faces, n_iter=self.n_iter)
+        overrides = dict(SAVING) if self.saves else {}
+        own = {"checkpoint": B, "adetailer": C, **self.own}
+        p = host.job(own, faces=faces, n_iter=self.n_iter, override_settings=overrides)
+        p.outpath_samples = SAVED
         return _small(p)
 
 
@@ -53,6 +64,7 @@ KINDS = [
     JobKind("three", n_iter=3, kept=True),
     JobKind("three-faces", n_iter=3, faces=True),
     JobKind("grid-faces", faces=True, grid=True),
+    JobKind("saved", faces=True, n_iter=2, kept=True, saves=True),
     JobKind(
         "all-set",
         faces=True,
@@ -105,7 +117,7 @@ class Stage:
                 self._run_plain()
                 self.multipass = self._run_multipass()
             self.plain = self._run_plain()
-        self.idle = _idle_state(host)
+        self.idle = idle_state(host)
         self.options = copy.deepcopy(host.shared.opts.data)
         self.config = self._config()
 
@@ -123,7 +135,7 @@ class Stage:
         if kind.name not in self.pictures_of:
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                 with_faces = _pictures(self.host.run(kind.make(self.host)))
-                bare = JobKind(kind.name, n_iter=kind.n_iter, own=kind.own)
+                bare = replace(kind, faces=False, grid=False)
                 without = _pictures(self.host.run(bare.make(self.host)))
                 self._run_plain()
             self.pictures_of[kind.name] = {*with_faces, *without}
@@ -159,6 +171,7 @@ class Stage:
 
     def _prepare(self, kind: JobKind) -> None:
         """What is not loaded has no hash either, so that it is read ahead and hashed."""
+        shutil.rmtree(Path(self.host.paths.data_path) / SAVED, ignore_errors=True)
         if kind.kept:
             self._run_multipass()
         else:
@@ -239,7 +252,7 @@ class Stage:
             self.host.shared.opts.data = copy.deepcopy(self.options)
         if self._config() != self.config:
             yield "config.json changed"
-        left = differences(self.idle, _idle_state(self.host))
+        left = differences(self.idle, idle_state(self.host))
         if left:
             yield f"left behind: {left}"
         yield from _zombies(self.host)
@@ -266,29 +279,3 @@ def _zombies(host: Host) -> Iterator[str]:
     for model in data.loaded_sd_models:
         if any(tensor.is_meta for tensor in model.parameters()):
             yield f"{model.sd_checkpoint_info.name_for_extra} is listed and empty"
-
-
-def _idle_state(host: Host) -> dict[str, Any]:
-    """What belongs to one job alone and has to be as between jobs."""
-    from lib_multipass.host import ahead, cache, first_pass, gauge, infotext, networks, patches, progress, second_pass
-
-    opts, state = vars(type(host.shared.opts)), host.shared.state
-    return {
-        "first_pass._sampling": first_pass._sampling,
-        "second_pass._vaes": second_pass._vaes,
-        "second_pass._in_hires_pass": second_pass._in_hires_pass,
-        "networks._tags": networks._tags,
-        "infotext._told": infotext._told,
-        "progress._told": progress._told,
-        "ahead._next": ahead._next,
-        "ahead._reader": ahead._reader.path,
-        "gauge._latest": gauge._latest,
-        "patches._journal": patches._journal,
-        "cache._room": cache._room,
-        "properties": sorted(name for name, value in opts.items() if isinstance(value, property)),
-        "sample_to_image": host.sd_samplers.sample_to_image,
-        "skip": host.sd_models.SkipWritingToConfig.skip,
-        "text": state.textinfo,
-        "job": state.job,
-        "wrapped": {f"{owner.__name__}.{name}": getattr(owner, name) for owner, name, _ in patches._wrapped()},
-    }

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from support.inprocess import Host
+if TYPE_CHECKING:  # a running webui reads this file alone
+    from support.inprocess import Host
 
 OF_THE_WEBUI = """
 modules.sd_models: select_checkpoint get_closet_checkpoint_match reload_model_weights get_checkpoint_state_dict
@@ -25,18 +26,42 @@ modules.textual_inversion.textual_inversion: EmbeddingDatabase.load_textual_inve
 modules.sd_unet: apply_unet
 modules.hashes: sha256 sha256_from_cache calculate_sha256
 modules.sd_vae: resolve_vae load_vae load_vae_dict reload_vae_weights store_base_vae restore_base_vae
-modules.sd_samplers: create_sampler _Sampler.sample _Sampler.sample_img2img sample_to_image _images_to_latents
+modules.sd_samplers: create_sampler sample_to_image
+modules.rng: ImageRNG.next
 modules.script_callbacks: model_loaded_callback
 modules.extra_networks: activate deactivate parse_prompts
 modules.images: save_image resize_image
 modules.devices: torch_gc
+modules.scripts: ScriptRunner.before_process ScriptRunner.process ScriptRunner.before_process_batch
+modules.scripts: ScriptRunner.process_batch ScriptRunner.before_hr ScriptRunner.after_extra_networks_activate
+modules.scripts: ScriptRunner.postprocess_batch ScriptRunner.postprocess_image ScriptRunner.postprocess
 modules.processing: decode_latent_batch create_infotext process_images_inner
+modules.processing: StableDiffusionProcessing.setup_conds StableDiffusionProcessing.parse_extra_network_prompts
 modules.processing: StableDiffusionProcessingTxt2Img.init StableDiffusionProcessingTxt2Img.calculate_hr_conds
+modules.processing: StableDiffusionProcessingTxt2Img.sample StableDiffusionProcessingTxt2Img.sample_hr_pass
 modules.processing: StableDiffusionProcessingImg2Img.init StableDiffusionProcessingImg2Img.sample
+"""
+"""By module; a method stands behind its class. The miniature has all of these by the webui's own names."""
+
+OF_THE_MINIATURE = """
+modules.sd_samplers: _Sampler.sample _Sampler.sample_img2img _images_to_latents
 mini.painter: TextEncoder.forward Painter.predict Painter.encode_first_stage Painter.decode_first_stage
 mini.device: Movable.to
 """
-"""By module; a method stands behind its class. The names are the webui's own but for the miniature's networks."""
+
+OF_A_REAL_WEBUI = """
+modules.sd_models: instantiate_from_config get_empty_cond apply_token_merging SkipWritingToConfig.__enter__
+modules.sd_models_config: find_checkpoint_config
+modules.sd_vae: clear_loaded_vae delete_base_vae
+modules.sd_samplers_kdiffusion: KDiffusionSampler.sample KDiffusionSampler.sample_img2img
+modules.sd_samplers_cfg_denoiser: CFGDenoiser.forward
+modules.sd_samplers_common: samples_to_images_tensor
+modules.processing: images_tensor_to_samples decode_first_stage
+modules.sd_hijack_clip: FrozenCLIPEmbedderWithCustomWordsBase.forward
+ldm.models.diffusion.ddpm: DDPM.to LatentDiffusion.apply_model LatentDiffusion.decode_first_stage
+ldm.models.diffusion.ddpm: LatentDiffusion.encode_first_stage LatentDiffusion.get_first_stage_encoding
+"""
+"""What it has in place of those, and what the miniature does without."""
 
 OF_OURS = """
 lib_multipass.host.job: plan_of _switch_hires_on _clear_page_texts _choose_second _aim_adetailer
@@ -141,9 +166,9 @@ def switchboard(host: Host, of_the_webui: list[Place], of_ours: list[Place]) -> 
     board = Switchboard()
     board.interrupts = {INTERRUPT: host.shared.state.interrupt, SKIP: host.shared.state.skip}
     host.script_callbacks.script_unloaded_callback()
-    undo = [_replace(board, place) for place in of_the_webui]
+    undo = [replace(board, place) for place in of_the_webui]
     _load_again(host)
-    undo.extend(_replace(board, place) for place in of_ours)
+    undo.extend(replace(board, place) for place in of_ours)
     try:
         yield board
     finally:
@@ -159,7 +184,8 @@ def _load_again(host: Host) -> None:
     host.build_page()
 
 
-def _replace(board: Switchboard, place: Place) -> Callable[[], None]:
+def replace(board: Switchboard, place: Place) -> Callable[[], None]:
+    """Put the switch into this function; what is returned takes it out again."""
     owner, name = place.owner()
     own, original = name in vars(owner), getattr(owner, name)
     setattr(owner, name, board.replaced(place, original))

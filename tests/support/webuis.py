@@ -52,6 +52,8 @@ CONFIG = {
     "ad_only_selected_scripts": True,
     "CLIP_stop_at_last_layers": 1,
 }
+PROBES = {"beneath-multipass": "beneath", "multipass-probe": "probe"}
+"""Folders of the tests' own extensions by their names in the webui, which loads extensions in the order of names."""
 SLOWEST_START = 240
 """Seconds; a real webui takes 10 to 25 here, most of it importing."""
 
@@ -195,7 +197,8 @@ def fill(
         _link(REPOSITORY, extensions / "multipass")
     if webui.adetailer:
         _link(webui.adetailer, extensions / "adetailer")
-    _link(Path(__file__).parent / "probe", extensions / "multipass-probe")
+    for name, folder in PROBES.items():
+        _link(Path(__file__).parent / folder, extensions / name)
     for folder in neighbours:
         _link(folder, extensions / folder.name)
     if checkpoints:
