@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,11 +50,16 @@ def install(extension: str) -> None:
         extension: name of this extension's folder, under which the webui's settings disable it.
     """
     cache.install()
+    _wrap()
+    script_callbacks.on_app_started(lambda *_: _wrap())  # what was not imported before
+    script_callbacks.on_model_loaded(files.note_model)
+    script_callbacks.on_script_unloaded(lambda: uninstall(extension))
+
+
+def _wrap() -> None:
     for owner, name, wrap in _wrapped():
         if patches.original(KEY, owner, name) is None:
             patches.patch(KEY, owner, name, wrap(getattr(owner, name)))
-    script_callbacks.on_model_loaded(files.note_model)
-    script_callbacks.on_script_unloaded(lambda: uninstall(extension))
 
 
 def uninstall(extension: str) -> None:
@@ -212,8 +218,11 @@ _WRAPPED = (
 
 
 def _wrapped() -> tuple:
-    if not api.is_on():
-        return _WRAPPED
-    from modules.api.api import Api  # the webui itself imports it only when its API is on
+    """All that can be wrapped by now.
 
-    return (*_WRAPPED, (Api, "init_script_args", api.one_object))
+    The webui's API is left for the webui to import: its model of the options is made of those that are registered at
+    that moment (``modules/api/models.py``, 1.6.0 to 1.10.1), and extensions register theirs after the scripts are
+    loaded. Any that come later are missing from ``GET /sdapi/v1/options``.
+    """
+    served = sys.modules.get("modules.api.api")
+    return (*_WRAPPED, (served.Api, "init_script_args", api.one_object)) if served and api.is_on() else _WRAPPED

@@ -24,13 +24,14 @@ def api_only():
     import uvicorn
     from fastapi import FastAPI
     from modules import call_queue, initialize, script_callbacks, shared
-    from modules.api.api import Api
     from modules.timer import startup_timer
 
     initialize.initialize()
     app = FastAPI()
-    Api(app, call_queue.queue_lock)
     script_callbacks.ui_settings_callback()
+    from modules.api.api import Api
+
+    Api(app, call_queue.queue_lock)
     script_callbacks.before_ui_callback()
     script_callbacks.app_started_callback(None, app)
     port = shared.cmd_opts.port or 7861
@@ -41,7 +42,6 @@ def api_only():
 
 def webui():
     from modules import call_queue, initialize, script_callbacks, shared, ui
-    from modules.api.api import Api
     from modules.timer import startup_timer
 
     initialize.initialize()
@@ -53,6 +53,8 @@ def webui():
             server_name="127.0.0.1", server_port=shared.cmd_opts.port, prevent_thread_lock=True, show_api=False
         )
         if shared.cmd_opts.api:
+            from modules.api.api import Api
+
             Api(app, call_queue.queue_lock)
         script_callbacks.app_started_callback(shared.demo, app)
         print(f"Startup time: {startup_timer.summary()}.", flush=True)

@@ -23,6 +23,8 @@ _for_api_only = {
     "save_images": (bool, False),
     "infotext": (str | None, None),
 }
+# Known when this module is imported; what extensions register later is not answered.
+_answered_options = {*shared.opts.data_labels}
 _unsendable = {"sd_model", "firstpass_image", "comments", "outpath_samples", "outpath_grids", "mask"}
 
 
@@ -221,7 +223,8 @@ class Api:
         shared.state.skip()
 
     def get_config(self):
-        return {key: shared.opts.data.get(key, info.default) for key, info in shared.opts.data_labels.items()}
+        labels = {key: info for key, info in shared.opts.data_labels.items() if key in _answered_options}
+        return {key: shared.opts.data.get(key, info.default) for key, info in labels.items()}
 
     def set_config(self, req: dict[str, Any]):
         chosen = req.get("sd_model_checkpoint")
