@@ -24,7 +24,7 @@ _for_api_only = {
     "infotext": (str | None, None),
 }
 # Known when this module is imported; what extensions register later is not answered.
-_answered_options = {*shared.opts.data_labels}
+_answered_options = [*shared.opts.data_labels]
 _unsendable = {"sd_model", "firstpass_image", "comments", "outpath_samples", "outpath_grids", "mask"}
 
 
@@ -223,8 +223,7 @@ class Api:
         shared.state.skip()
 
     def get_config(self):
-        labels = {key: info for key, info in shared.opts.data_labels.items() if key in _answered_options}
-        return {key: shared.opts.data.get(key, info.default) for key, info in labels.items()}
+        return {key: shared.opts.data.get(key, shared.opts.data_labels[key].default) for key in _answered_options}
 
     def set_config(self, req: dict[str, Any]):
         chosen = req.get("sd_model_checkpoint")
