@@ -60,3 +60,23 @@ def test_a_webui_that_keeps_models_by_its_own_settings_is_left_alone(host, kept,
     monkeypatch.setattr(host.shared.opts, "data", {**host.shared.opts.data, "sd_checkpoints_limit": 4})
     swap(host, "beta")
     assert called == [False]
+
+
+def test_embeddings_are_read_once_for_each_kind_of_text_encoder(host, kept, monkeypatch):
+    from modules.sd_hijack import model_hijack
+
+    db, widths, reads = model_hijack.embedding_db, {"alpha": 24, "beta": 48}, []
+    read = db.load_textual_inversion_embeddings
+    monkeypatch.setattr(
+        db, "get_expected_shape", lambda: widths[host.shared.sd_model.sd_checkpoint_info.name_for_extra]
+    )
+    monkeypatch.setattr(
+        db, "load_textual_inversion_embeddings", lambda force_reload: reads.append(force_reload) or read(force_reload)
+    )
+    for name in ("alpha", "beta"):
+        swap(host, name)
+    assert reads == [True, True]
+    for name in ("alpha", "beta"):
+        swap(host, name)
+        assert db.expected_shape == widths[name]
+    assert reads == [True, True]
