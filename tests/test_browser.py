@@ -371,7 +371,9 @@ def test_defaults_of_the_page_tick_and_fill_the_panel(webui, start, tab_of, tmp_
     kept = tmp_path / "ui-config.json"
     ours = "customscript/multipass.py/txt2img"
     values = {"Multipass": True, "Second-pass checkpoint": f"{B}.safetensors", "Second-pass CFG scale": 4.5}
-    kept.write_text(json.dumps({f"{ours}/{label}/value": value for label, value in values.items()}), encoding="utf-8")
+    defaults = {f"{ours}/{label}/value": value for label, value in values.items()}
+    defaults["txt2img/Multipass/value"] = True  # a script's ticked accordion is named so up to 1.8.0
+    kept.write_text(json.dumps(defaults), encoding="utf-8")
     with start("--ui-config-file", str(kept)) as server:
         tab = tab_of(server)
         if "txt2img/Hires. fix/value" in json.loads(kept.read_text(encoding="utf-8")):

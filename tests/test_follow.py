@@ -136,12 +136,12 @@ def test_the_next_picture_has_the_first_checkpoints_embeddings(pair):
     need_xl(pair.ours)
     need_embeddings(pair.ours)
     job, plain = {**hires("Lanczos"), "prompt": "a hill"}, {"prompt": "mood-sd1, a cat"}
-    expected = pair.stock.client.txt2img(**plain)
+    expected = warm(pair.stock, **plain)
     pair.stock.client.txt2img(override_settings={"sd_model_checkpoint": C})
     pair.stock.client.txt2img(**job, hr_checkpoint_name=XL)
     by_hand = pair.stock.client.txt2img(**plain)
     warm(pair.ours, **job, alwayson_scripts=multipass(True, XL))
-    got = pair.ours.client.txt2img(**plain)
+    got = warm(pair.ours, **plain)
     assert got.same_as(expected)
     assert not by_hand.same_as(expected)
 

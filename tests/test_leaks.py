@@ -101,6 +101,7 @@ def test_two_hundred_jobs_on_a_real_webui(pair):
     for number in range(ON_A_REAL_WEBUI):
         job = {**hires("Lanczos" if number % 2 else "Latent"), "alwayson_scripts": multipass(True, (B, C)[number % 2])}
         pair.ours.client.txt2img(**job, seed=number)
+        pair.ours.client.probe()  # or it keeps all options of every pass
         if number == WARM_UP:
             before = process.num_threads(), process.num_fds()
         resident.append(process.memory_info().rss)
