@@ -100,7 +100,7 @@ class Stage:
     def _at_once(self, fault: Fault, got: Rendered | RefusedError, said: str | None) -> Iterator[str]:
         """What is wrong with the answer and with the webui's state after it; ``said`` is None if nothing happened."""
         if isinstance(got, RefusedError):
-            # The webui has no infotext to answer with if a job is interrupted before its first picture (1.6.0 to 1.10.1).
+            # The webui has no infotext to answer with after an interrupt before the first picture (1.6.0 to 1.10.1).
             without_picture = fault.how == INTERRUPT and "info=infotexts[0]" in str(got)
             failed = fault.fails and "failed on purpose" in str(got) and got.status in (422, 500)
             if not failed and not without_picture:
