@@ -100,10 +100,12 @@ class Stage:
     def _at_once(self, fault: Fault, got: Rendered | RefusedError, said: str | None) -> Iterator[str]:
         """What is wrong with the answer and with the webui's state after it; ``said`` is None if nothing happened."""
         if isinstance(got, RefusedError):
-            # The webui has no infotext to answer with after an interrupt before the first picture (1.6.0 to 1.10.1).
-            without_picture = fault.how == INTERRUPT and "info=infotexts[0]" in str(got)
-            failed = fault.fails and "failed on purpose" in str(got) and got.status in (422, 500)
-            if not failed and not without_picture:
+            # The webui has nothing to write an infotext from after an interrupt before the first picture (1.6.0 to
+            # 1.10.1), and X/Y/Z plot after a first cell that failed before it had its seeds (1.6.0).
+            interrupted = fault.how == INTERRUPT and "info=infotexts[0]" in str(got)
+            told = "failed on purpose" in (said or "") and "in create_infotext" in str(got)
+            failed = "failed on purpose" in str(got) and got.status in (422, 500)
+            if not interrupted and not (fault.fails and (failed or (fault.kind.grid and told))):
                 yield f"the user saw {got}"
         elif said is not None and fault.fails:
             if "failed on purpose" not in said:
