@@ -102,8 +102,9 @@ class Stage:
         if isinstance(got, RefusedError):
             # The webui has nothing to write an infotext from after an interrupt before the first picture (1.6.0 to
             # 1.10.1), and X/Y/Z plot after a first cell that failed before it had its seeds (1.6.0).
-            interrupted = fault.how == INTERRUPT and "info=infotexts[0]" in str(got)
-            told = "failed on purpose" in (said or "") and "in create_infotext" in str(got)
+            printed = said or ""
+            interrupted = fault.how == INTERRUPT and "info=infotexts[0]" in printed
+            told = "failed on purpose" in printed and "in create_infotext" in printed
             failed = "failed on purpose" in str(got) and got.status in (422, 500)
             if not interrupted and not (fault.fails and (failed or (fault.kind.grid and told))):
                 yield f"the user saw {got}"
