@@ -6,6 +6,7 @@ import gc
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 from types import FunctionType
 
@@ -68,6 +69,53 @@ def test_five_hundred_jobs(host):
     print(f"{JOBS} jobs: {slope(resident):.0f} bytes a job")
     assert counts(host, process) == before
     assert slope(resident) < STEEPEST
+
+
+def in_pieces(p):
+    """As if a script were selected, which may render the job in pieces."""
+    p.script_args = (1, *p.script_args[1:])
+    return p
+
+
+@pytest.fixture
+def no_collector():
+    """Only what nothing holds any more is freed."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("selected", [False, True])
+@pytest.mark.parametrize(
+    ("second", "faces", "says"),
+    [(B, None, ""), (C, {"ad_model": "face_yolov8n.pt"}, ""), (B, None, "no sampling"), ("nobody", None, "'nobody'")],
+)
+def test_a_job_is_freed_at_its_end(host, monkeypatch, selected, second, faces, says):
+    """With its pictures, at once: the collector comes round once in thousands of a webui's jobs."""
+    p = host.job(True, second, faces=faces)
+    if selected:
+        in_pieces(p)
+    if says == "no sampling":
+        monkeypatch.setattr(host.processing, "decode_latent_batch", fails(says))
+    left = weakref.ref(p)
+    if says:
+        with pytest.raises(Exception, match=says):
+            host.run(p)
+    else:
+        assert host.run(p).images
+    del p
+    assert left() is None
+
+
+def fails(sentence):
+    """A function that does."""
+
+    def fail(*_args, **_kwargs):
+        raise RuntimeError(sentence)
+
+    return fail
 
 
 @pytest.mark.timeout(900)

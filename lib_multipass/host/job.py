@@ -36,6 +36,7 @@ from lib_multipass.host import (
     refusal,
     second_pass,
 )
+from lib_multipass.host.closing import closer_of
 from lib_multipass.host.outlook import Outlook, plan_of
 from lib_multipass.messages import MultipassError, log, reason_of
 from lib_multipass.plan import Plan, missing_hires_values
@@ -88,11 +89,11 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
         if args.enabled:
             _declare(p, args)
     except MultipassError as error:
-        refusal.refuse(p, error)
+        refusal.refuse(p, error.detail)
     except Exception as error:
         log.exception("the job could not be prepared")
         sentence = f"Multipass could not prepare the job: {type(error).__name__}: {reason_of(error)}"
-        refusal.refuse(p, MultipassError(sentence))
+        refusal.refuse(p, sentence)
     else:
         if not args.enabled:
             _end(p)
@@ -179,7 +180,7 @@ def _declare(p: Any, args: PassArgs) -> None:
 
 def _end_with(p: Any, job: Job) -> None:
     """Do what has to be done at the end of every job, failed ones too, when the webui closes it."""
-    close = p.close
+    close = closer_of(p)
 
     def end_and_close() -> None:
         _clear_up(partial(job.gauge.check, sys.exc_info()[1]))

@@ -63,7 +63,7 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
     except MultipassError:
         wanted = True
     if wanted and not getattr(p, "_ad_inner", False):
-        refusal.refuse(p, MultipassError(_reason))
+        refusal.refuse(p, _reason)
 
 
 def read_ahead(p: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from modules import shared
 
+from lib_multipass.host.closing import closer_of
 from lib_multipass.messages import MultipassError
 
 
@@ -23,18 +24,18 @@ def watch_pieces(p: Any, end: Callable[[], None]) -> None:
     """
     if p.script_args and p.script_args[0]:  # the number of the selected script
         p._multipass_failures = failures = []
-        close = p.close
+        close = closer_of(p)
 
         def close_and_tell() -> None:
             end()
             close()
             if failures and sys.exc_info()[0] is None:
-                raise failures[0]
+                raise MultipassError(failures[0])
 
         p.close = close_and_tell
 
 
-def refuse(p: Any, error: MultipassError) -> None:
+def refuse(p: Any, sentence: str) -> None:
     """Let the job fail with this sentence before anything is sampled.
 
     ``init`` is the first method of ``p`` that the webui calls outside its runner of hooks (``process_images_inner``,
@@ -46,10 +47,10 @@ def refuse(p: Any, error: MultipassError) -> None:
     p.override_settings = {name: value for name, value in overrides.items() if name != "sd_model_checkpoint"}
 
     def init(*_args: Any, **_kwargs: Any) -> None:
-        raise error from None
+        raise MultipassError(sentence) from None
 
     p.init = init
     failures = getattr(p, "_multipass_failures", None)
     if failures is not None:
-        failures.append(error)
+        failures.append(sentence)
         shared.state.interrupt()  # the other pieces would fail alike

@@ -47,7 +47,7 @@ _given: dict[str, str | None] = {}
 """By checkpoint file, the VAE file that it was given here last; None is its own."""
 _kept: tuple[tuple, dict] | None = None
 """The VAE that is kept in memory: what file it was, and its tensors."""
-_failure: MultipassError | None = None
+_failure: str | None = None
 
 
 def begin(
@@ -145,7 +145,7 @@ def taken_off_when_it_fails(original: Callable) -> Callable:
             if not vae_file or _wanted(file) is None or vaes.file_for(_wanted(file), file) != vae_file:
                 raise
             name, reason = Path(vae_file).name, reason_of(error, vae_file, file)
-            _failure = MultipassError(f"The VAE {name} could not be put on {Path(file).name}: {reason}")
+            _failure = f"The VAE {name} could not be put on {Path(file).name}: {reason}"
             end()
             sd_vae.restore_base_vae(model)
             model.base_vae = model.loaded_vae_file = None
@@ -200,7 +200,7 @@ def _hires_pass() -> Iterator[None]:
         if _vaes.hires is not None:
             sd_vae.reload_vae_weights()
         if _failure is not None:
-            raise _failure
+            raise MultipassError(_failure)
         yield
     finally:
         _in_hires_pass = False
