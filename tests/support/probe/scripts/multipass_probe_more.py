@@ -1,9 +1,10 @@
 """Ends jobs at an exact point, and shows what the webui holds beside the models. See ``multipass_probe.py``."""
 
+import gc
 from functools import wraps
 from pathlib import Path
 
-from modules import devices, script_callbacks, sd_hijack, sd_models, shared
+from modules import devices, processing, script_callbacks, sd_hijack, sd_models, shared
 
 armed = vars(shared).setdefault("multipass_probe_armed", {})
 """``action`` ("interrupt" or "skip") the ``nth`` time that a sampling ``step`` comes, or when ``file`` is read."""
@@ -73,7 +74,18 @@ def is_tiling(model):
     return any(getattr(layer, "padding_mode", "zeros") == "circular" for layer in model.modules())
 
 
+def jobs(body: dict):
+    """How many jobs are in memory now, and switches Python's collector off or on."""
+    if body["collector"]:
+        gc.enable()
+    else:
+        gc.collect()
+        gc.disable()
+    return sum(isinstance(thing, processing.StableDiffusionProcessing) for thing in gc.get_objects())
+
+
 def add_api(_demo, app):
+    app.add_api_route("/probe/jobs", jobs, methods=["POST"])
     app.add_api_route("/probe/arm", arm, methods=["POST"])
     app.add_api_route("/probe/beside", beside, methods=["GET"])
 
