@@ -254,6 +254,27 @@ def test_a_swap_that_runs_out_of_memory_leaves_everything_whole(small):
     assert picture(small) == expected
 
 
+def test_a_swap_that_fails_otherwise_leaves_everything_whole(small, monkeypatch):
+    expected = picture(small)
+    device = begin(small, 1.5)
+    for _ in range(2):
+        render(small, True, B)
+    small.swap(A)
+    models = small.host.sd_models
+    send = models.send_model_to_device
+
+    def fail_once(model):
+        models.send_model_to_device = send
+        raise RuntimeError(f"the driver does not take {model.sd_checkpoint_info.name_for_extra}")
+
+    monkeypatch.setattr(models, "send_model_to_device", fail_once)
+    with pytest.raises(RuntimeError, match="does not take beta"):
+        render(small, True, B)
+    assert lies(small) == {A: "VRAM", B: "RAM"}
+    assert (device.used, device.ooms) == (small.size, 0)
+    assert picture(small) == expected
+
+
 def test_a_load_that_runs_out_of_memory_leaves_everything_whole(small):
     expected = picture(small)
     device = begin(small, 1.5)
