@@ -393,6 +393,31 @@ def test_what_fails_while_clearing_up_hides_no_error_and_keeps_nothing_else_from
     assert (infotext._told, progress._told, patches._journal) == (None, None, None)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_nothing_is_known_of_a_job_that_is_over(host, monkeypatch, fails):
+    from lib_multipass.host import control, gauge, infotext, networks, patches, progress, second_pass
+
+    def known():
+        of_the_job = (control._owner, gauge._latest, infotext._told, networks._tags, patches._journal, progress._told)
+        return [*of_the_job, second_pass._vaes.setting]
+
+    during = []
+
+    def sample(*_args, **_kwargs):
+        during.extend(known())
+        raise ZeroDivisionError
+
+    p = host.job(True, B)
+    if fails:
+        p.sample = sample
+        with pytest.raises(ZeroDivisionError):
+            host.run(p)
+        assert None not in during
+    else:
+        host.run(p)
+    assert known() == [None] * 7
+
+
 def test_what_the_page_shows_for_the_first_passes_own_is_taken_out(host):
     p = host.job(True, "beta", hr_sampler_name="Use same sampler", hr_scheduler="Use same scheduler")
     host.run(p)
