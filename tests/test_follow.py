@@ -131,15 +131,15 @@ def test_embeddings_follow_between_architectures(pair):
     assert "mood-sd1" in got.infotext.split("TI hashes")[-1]
 
 
-def test_the_next_picture_has_the_first_checkpoints_embeddings(pair):
+def test_the_next_picture_has_the_first_checkpoints_embeddings(pair, start):
     """With the webui by hand it has not: the embeddings stay those of the checkpoint that was loaded last."""
     need_xl(pair.ours)
     need_embeddings(pair.ours)
     job, plain = {**hires("Lanczos"), "prompt": "a hill"}, {"prompt": "mood-sd1, a cat"}
-    expected = warm(pair.stock, **plain)
-    pair.stock.client.txt2img(override_settings={"sd_model_checkpoint": C})
-    pair.stock.client.txt2img(**job, hr_checkpoint_name=XL)
-    by_hand = pair.stock.client.txt2img(**plain)
+    with start(multipass=False, config={"sd_checkpoints_limit": 2}) as stock:
+        expected = warm(stock, **plain)
+        stock.client.txt2img(**job, hr_checkpoint_name=XL)
+        by_hand = stock.client.txt2img(**plain)
     warm(pair.ours, **job, alwayson_scripts=multipass(True, XL))
     got = pair.ours.client.txt2img(**plain)
     assert got.same_as(expected)
