@@ -352,7 +352,7 @@ def test_the_keyboard_goes_through_the_panel_in_order(tab):
 def test_after_reload_ui(tab, tab_of):
     starts = tab.server.log.count("Startup time")
     tab.one("settings_restart_gradio").dispatch_event("click")
-    tab.wait(lambda: tab.server.log.count("Startup time") > starts)
+    tab.wait(lambda: tab.server.log.count("Startup time") > starts, seconds=240)
     again = tab_of(tab.server)
     again.tick()
     again.choose("script_multipass_checkpoint", B)
