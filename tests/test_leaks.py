@@ -72,10 +72,9 @@ def test_five_hundred_jobs(host):
     assert slope(resident) < STEEPEST
 
 
-def in_pieces(p):
-    """As if a script were selected, which may render the job in pieces."""
-    p.script_args = (1, *p.script_args[1:])
-    return p
+def in_pieces(values) -> tuple:
+    """Script arguments with a script selected, which may render the job in pieces."""
+    return (1, *values[1:])
 
 
 @pytest.fixture
@@ -88,16 +87,14 @@ def no_collector():
 
 
 @pytest.mark.usefixtures("no_collector")
-@pytest.mark.parametrize("selected", [False, True])
+@pytest.mark.parametrize("kind", [tuple, in_pieces])
 @pytest.mark.parametrize(
     ("second", "faces", "says"),
     [(B, None, ""), (C, {"ad_model": "face_yolov8n.pt"}, ""), (B, None, "no sampling"), ("nobody", None, "'nobody'")],
 )
-def test_a_job_is_freed_at_its_end(host, monkeypatch, selected, second, faces, says):
+def test_a_job_is_freed_at_its_end(host, monkeypatch, kind, second, faces, says):
     """With its pictures, at once: the collector comes round once in thousands of a webui's jobs."""
-    p = host.job(True, second, faces=faces)
-    if selected:
-        in_pieces(p)
+    p = host.job(True, second, faces=faces, kind=kind)
     if says == "no sampling":
         monkeypatch.setattr(host.processing, "decode_latent_batch", fails(says))
     left = weakref.ref(p)
