@@ -15,12 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from lib_multipass import header_text
+from lib_multipass.architectures import FLUX, LATENTS, REFINER, SD1, SD2, SD3, SDXL, UNKNOWN
 from lib_multipass.header_text import BITS, HeaderError, Kind
-
-SD1, SD2, SDXL, REFINER, SD3, FLUX = "SD 1.x", "SD 2.x", "SDXL", "SDXL refiner", "SD 3", "Flux"
-UNKNOWN = "unknown"
-LATENTS = {SD1: "SD", SD2: "SD", SDXL: "SDXL", REFINER: "SDXL", SD3: "SD 3", FLUX: "Flux"}
-"""The latent space of each architecture; a latent picture means something only within its own."""
+from lib_multipass.parts import lacking
 
 CHECKPOINT, DIFFUSION_ALONE, VAE_ALONE, LORA = "checkpoint", "diffusion model alone", "VAE", "LoRA"
 
@@ -47,6 +44,10 @@ class Facts:
     """Numbers of elements by component that are weights of linear layers and convolutions."""
     latent_channels: int | None = None
     """Channels of a latent picture: 4 for SD and SDXL, 16 for SD 3 and Flux; None without a VAE's decoder."""
+    lacks: tuple[str, ...] = ()
+    """The parts that a checkpoint of its architecture needs and the file does not hold, see :mod:`parts`."""
+    takes_picture: bool = False
+    """Whether it takes a picture besides the latent one: for inpainting, depth or editing."""
     problem: str | None = None
     """A sentence that says why the file could not be read."""
 
@@ -144,10 +145,19 @@ def facts_from(file_bytes: int, tensors: Mapping[str, Kind]) -> Facts:
     kind, homes = _kind(tensors, set(parts), prefix)
     parameters, matrices = _sums(tensors, parts, homes)
     channels = next(filter(None, (_dimension(tensors, name, 1) for name in _FIRST_OF_DECODER)), None)
-    if prefix is None:
-        return Facts(file_bytes, UNKNOWN, kind, False, parameters, matrices, channels)
-    inpainting = _dimension(tensors, prefix + _FIRST_CONVOLUTION, 1) == 9
-    return Facts(file_bytes, _architecture(tensors, prefix), kind, inpainting, parameters, matrices, channels)
+    architecture = UNKNOWN if prefix is None else _architecture(tensors, prefix)
+    taken = None if prefix is None else _dimension(tensors, prefix + _FIRST_CONVOLUTION, 1)
+    return Facts(
+        file_bytes,
+        architecture,
+        kind,
+        inpainting=taken == 9,
+        takes_picture=taken in _WITH_PICTURE,
+        parameters=parameters,
+        matrices=matrices,
+        latent_channels=channels,
+        lacks=lacking(tensors, architecture),
+    )
 
 
 def _sums(
@@ -173,6 +183,8 @@ def _sums(
 
 
 _FIRST_CONVOLUTION = "input_blocks.0.0.weight"
+_WITH_PICTURE = (5, 8, 9)
+"""Channels of the first convolution for four of a latent picture, and a depth map, a picture, or a masked picture."""
 _FIRST_OF_DECODER = ("decoder.conv_in.weight", "first_stage_model.decoder.conv_in.weight")
 _FLUX_BLOCK = "double_blocks.0.img_attn.qkv.weight"
 _SD3_BLOCK = "joint_blocks.0.x_block.attn.qkv.weight"

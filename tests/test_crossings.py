@@ -10,7 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from support.client import RefusedError
 from support.jobs import A, B, adetailer, hires, multipass, need_adetailer, warm, without
+from support.pieces import inpainting
 
 XL, XL2, REFINER = "epsilon", "upsilon", "omicron"
 WAYS = {"SD1 to SDXL": (A, XL), "SDXL to SD1": (XL, B), "SDXL to SDXL": (XL, XL2)}
@@ -107,6 +109,35 @@ def test_a_refiner_as_checkpoint_of_a_later_pass(pair, where):
     got = warm(pair.ours, **job, **hires("Latent"), alwayson_scripts=ours)
     assert got.same_as(expected)
     assert got.pictures[0].std() > 10
+
+
+def test_an_inpainting_checkpoint_is_led_to_in_pixels(pair):
+    """The webui's mask for it has the first pass's size where the latents are enlarged already."""
+    for server in (pair.ours, pair.stock):
+        second = inpainting(server, B)
+    with pytest.raises(RefusedError, match="500"):
+        pair.stock.client.txt2img(**hires("Latent"), hr_checkpoint_name=second)
+    expected = warm(pair.stock, **hires("Lanczos"), hr_checkpoint_name=second)
+    got = warm(pair.ours, **hires("Latent"), alwayson_scripts=multipass(True, second))
+    assert got.same_as(expected)
+    assert f"{second} is an inpainting checkpoint: the upscaler Latent cannot lead to it, so Lanczos" in comments(pair)
+    request = {**hires("Latent"), "alwayson_scripts": multipass(True, second)}
+    told = "\n".join(pair.ours.client.post("/multipass/v1/plan", request)["warnings"])
+    assert f"{second} is an inpainting checkpoint: the upscaler Latent cannot lead to it; Lanczos will be used" in told
+
+
+@pytest.mark.parametrize("where", ["setting", "override"])
+def test_a_weaker_mask_lets_latents_lead_to_an_inpainting_checkpoint(pair, where):
+    """The webui then makes the mask of the enlarged picture."""
+    for server in (pair.ours, pair.stock):
+        second = inpainting(server, B)
+    weaker = {"inpainting_mask_weight": 0.5}
+    job = {**hires("Latent"), **({"override_settings": weaker} if where == "override" else {})}
+    with settings(pair.ours, pair.stock, **(weaker if where == "setting" else {})):
+        expected = warm(pair.stock, **job, hr_checkpoint_name=second)
+        got = warm(pair.ours, **job, alwayson_scripts=multipass(True, second))
+    assert got.same_as(expected)
+    assert "Hires upscaler: Latent" in got.infotext
 
 
 def tagged(base: str, *, kind: str = "lora") -> tuple[str, str]:

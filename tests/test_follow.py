@@ -7,15 +7,13 @@ import re
 import numpy as np
 import pytest
 
+from support.client import Rendered
 from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, warm
 from support.settings import settings
 from support.webuis import Server
 
 XL = "epsilon"
 """An SDXL checkpoint among the files for real webuis; A, B and C are SD 1.x."""
-MIXED = {"override_settings": {"sd_model_checkpoint": XL}}
-
-
 TAGGED = "a cat, <lora:style-sd1:0.9> sunny"
 
 
@@ -96,6 +94,34 @@ def test_a_user_of_a_higher_limit_who_never_ticks_stays_with_the_webuis_ways(sta
             seen.append((pictures, beside(server)))
     assert seen[0][1] == seen[1][1]
     assert all(stock.same_as(ours) for stock, ours in zip(seen[0][0], seen[1][0], strict=True))
+
+
+def near(got: Rendered, expected: Rendered) -> bool:
+    """As good as equal: the VAE was rounded once."""
+    return got.difference(expected) <= 3
+
+
+def test_a_vae_that_was_parked_before_the_webui_turned_to_float32(pair):
+    """Black pictures make the webui compute its VAEs in float32 from then on; it turns the active one alone."""
+    ticked = {**hires("Lanczos"), "alwayson_scripts": multipass(True, B)}
+    plain, expected = warm(pair.ours), warm(pair.ours, **ticked)
+    for checkpoint in (A, B):
+        pair.ours.client.post("/probe/halve", {"checkpoint": checkpoint})
+        assert near(pair.ours.client.txt2img(**ticked), expected)
+    pair.ours.client.post("/probe/halve", {"checkpoint": A})
+    assert near(pair.ours.client.txt2img(), plain)
+
+
+def test_a_halved_vae_is_left_right_for_a_users_higher_limit(pair):
+    with settings(pair.ours, sd_checkpoints_limit=3):
+        expected = warm(pair.ours, override_settings={"sd_model_checkpoint": B})
+        warm(pair.ours, **hires("Lanczos"), alwayson_scripts=multipass(True, C))
+        pair.ours.client.txt2img(**hires("Lanczos"), alwayson_scripts=multipass(True, B))
+        pair.ours.client.txt2img(**hires("Lanczos"), alwayson_scripts=multipass(True, C))
+        pair.ours.client.post("/probe/halve", {"checkpoint": B})
+        pair.ours.client.txt2img()
+        assert near(pair.ours.client.txt2img(override_settings={"sd_model_checkpoint": B}), expected)
+        pair.ours.client.txt2img(**hires(), alwayson_scripts=multipass(True, B))
 
 
 def need_xl(server: Server) -> None:

@@ -17,6 +17,7 @@ from lib_multipass.plan import Plan
 
 OPTION = "multipass_crossing_upscaler"
 REFINER_PASS = "hires_fix_refiner_pass"
+MASK_WEIGHT = "inpainting_mask_weight"
 BASE = "First-pass checkpoint"
 
 
@@ -55,25 +56,45 @@ def _beyond_this_webui() -> set[str]:
 
 def lets_latents_cross(p: Any, plan: Plan) -> bool:
     """Whether a latent upscaler would hand on latents that the second checkpoint can read; True for pixel upscalers."""
-    latent = p.hr_upscaler is None or p.hr_upscaler in shared.latent_upscale_modes
-    return not latent or crossing.latents_fit(files.facts_of(plan.base), files.facts_of(plan.second))
+    return not _is_latent(p) or crossing.latents_fit(files.facts_of(plan.base), files.facts_of(plan.second))
+
+
+def _is_latent(p: Any) -> bool:
+    return p.hr_upscaler is None or p.hr_upscaler in shared.latent_upscale_modes
+
+
+def why_not_latent(p: Any, plan: Plan) -> str:
+    """Why the job cannot be done with its latent upscaler: how a sentence begins; empty if it can.
+
+    For an inpainting checkpoint the webui makes an empty mask of the first pass's size, unless *Inpainting conditioning
+    mask strength* is below 1; with pixel upscalers it has the right size (``sample_hr_pass``, 1.6.0 to 1.10.1).
+    """
+    first, second = files.facts_of(plan.base), files.facts_of(plan.second)
+    if not lets_latents_cross(p, plan):
+        return (
+            f"{plan.base.name_for_extra} is {first.architecture}, {plan.second.name_for_extra} is "
+            f"{second.architecture}: the upscaler {p.hr_upscaler or 'Latent'} cannot lead from one to the other"
+        )
+    weight = getattr(p, MASK_WEIGHT, _in_force(p, MASK_WEIGHT, 1))
+    weaker = isinstance(weight, int | float) and weight < 1
+    if _is_latent(p) and second.takes_picture and not weaker:
+        kind = "is an inpainting checkpoint" if second.inpainting else "goes on from pictures"
+        return f"{plan.second.name_for_extra} {kind}: the upscaler {p.hr_upscaler or 'Latent'} cannot lead to it"
+    return ""
 
 
 def cross_in_pixels(p: Any, plan: Plan) -> None:
-    """Replace a latent upscaler between checkpoints that cannot read each other's latents."""
-    if not lets_latents_cross(p, plan):
-        first, second = files.facts_of(plan.base), files.facts_of(plan.second)
-        upscaler = crossing.replacement(_wanted(p), _pixel_upscalers())
-        p.comment(
-            f"{plan.base.name_for_extra} is {first.architecture}, {plan.second.name_for_extra} is "
-            f"{second.architecture}: the upscaler {p.hr_upscaler or 'Latent'} cannot lead from one to the other, "
-            f"so {upscaler} was used."
-        )
+    """Replace a latent upscaler that would lead to a checkpoint which cannot go on from it."""
+    reason = why_not_latent(p, plan)
+    if reason:
+        upscaler = upscaler_between(p)
+        p.comment(f"{reason}, so {upscaler} was used.")
         p.hr_upscaler = upscaler
 
 
-def _wanted(p: Any) -> str:
-    return _in_force(p, OPTION, PIXEL_UPSCALER)
+def upscaler_between(p: Any) -> str:
+    """The upscaler that takes a latent one's place."""
+    return crossing.replacement(_in_force(p, OPTION, PIXEL_UPSCALER), _pixel_upscalers())
 
 
 def _in_force(p: Any, option: str, usual: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -24,6 +25,24 @@ def facts_of(checkpoint: Checkpoint) -> Facts:
     return facts if _tells(facts) else loaded.recall(checkpoint.filename) or facts
 
 
+def tells(checkpoint: Checkpoint) -> bool:
+    """Whether the file's header says what it holds; that of a ``.ckpt`` does not."""
+    return _tells(remembered(checkpoint.filename))
+
+
+def facts_of_state(tensors: Mapping[str, torch.Tensor]) -> Facts:
+    """What the webui has just read from a file whose header says nothing."""
+    return loaded.model_facts(_described(tensors.items()))
+
+
+def _described(tensors: Iterable[tuple[str, torch.Tensor]]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    return {
+        name: (str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape))
+        for name, tensor in tensors
+        if isinstance(tensor, torch.Tensor)
+    }
+
+
 def note_model(model: Any) -> None:
     """A model was loaded: remember what it is made of, if its file's header does not say it.
 
@@ -33,7 +52,7 @@ def note_model(model: Any) -> None:
     if not _tells(remembered(path)) and loaded.recall(path) is None:
         # Both leave out what stands there under two names, as SDXL's text encoders do.
         tensors = chain(model.named_parameters(), model.named_buffers())
-        loaded.note(path, {name: (str(t.dtype).removeprefix("torch."), tuple(t.shape)) for name, t in tensors})
+        loaded.note(path, _described(tensors))
 
 
 def _tells(facts: Facts) -> bool:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from modules import sd_hijack, sd_models, sd_unet, shared
+from modules import devices, sd_hijack, sd_models, sd_unet, shared
 
 from lib_multipass.host import features
 from lib_multipass.messages import log
@@ -64,6 +64,7 @@ def catch_up(tiling: bool) -> bool:
         return False
     _tile(model, tiling)
     hijack.clip = model.cond_stage_model
+    _match_vae(model)
     _sort_embeddings(model)
     _schedule(model)
     # TensorRT and the like take the place of one checkpoint's diffusion model; returns at once where there is none.
@@ -78,6 +79,7 @@ def leave() -> None:
         if model is not active:
             _pad(model.modules(), False)
             _schedule(model)
+            _match_vae(model)
     for key in [key for key in _known if key != _read_for]:
         del _known[key]
 
@@ -146,6 +148,16 @@ def _sort_embeddings(model: Any) -> None:
 
 def _changed_at(folder: str) -> float | None:
     return os.path.getmtime(folder) if os.path.isdir(folder) else None  # noqa: PTH112, PTH204
+
+
+def _match_vae(model: Any) -> None:
+    """Give the VAE the precision in which the webui computes by now.
+
+    It turns from float16 to float32 for good when a picture comes out black (``decode_latent_batch``, 1.6.0 to 1.10.1),
+    and with it the VAE that is active at that moment. Loading turns the others.
+    """
+    if next(model.first_stage_model.parameters()).dtype != devices.dtype_vae:
+        model.first_stage_model.to(devices.dtype_vae)
 
 
 def _schedule(model: Any) -> None:

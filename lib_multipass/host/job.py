@@ -29,6 +29,8 @@ from lib_multipass.host import (
     follow,
     gauge,
     infotext,
+    lacking,
+    lending,
     networks,
     page,
     patches,
@@ -129,6 +131,7 @@ def _clear_up(look_back: Callable[[], None] | None = None) -> None:
     steps = (
         ahead.end,
         second_pass.end,
+        lending.end,
         networks.stop,
         infotext.stop,
         control.stop,
@@ -165,8 +168,11 @@ def _declare(p: Any, args: PassArgs) -> None:
     job.shown = first_pass.Shown() if args.show_first_pass else None
     p._multipass = job
     _end_with(p, job)
+    for note in job.outlook.notes:
+        p.comment(note)
     follow.swaps_begin()
     patches.record(job.journal)
+    lending.begin(job.in_use, lacking.given_vaes(p, plan, job.in_use))
     second_pass.begin(p, plan, job.in_use, detailer.vaes(plan.base) if detailer else [], args.adetailer_follows)
     networks.follow(p, plan)
     infotext.follow(p, plan)

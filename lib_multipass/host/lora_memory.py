@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from lib_multipass.parts import plain
+
 _COPIES = ("network_weights_backup", "network_bias_backup")
 
 
@@ -31,6 +33,28 @@ def forget_biases(model: torch.nn.Module) -> None:
     for module in model.modules():
         if getattr(module, weights, None) is None and getattr(module, bias, None) is not None:
             setattr(module, bias, None)
+
+
+def forget_copies(model: torch.nn.Module) -> None:
+    """Forget the copies of weights that were just replaced, as the webui does when it loads a layer."""
+    for module in model.modules():
+        if hasattr(module, "network_current_names"):
+            module.network_current_names = ()
+            for name in _COPIES:
+                setattr(module, name, None)
+
+
+def own_tensors(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """A model's tensors by their names in a file, as they are without LoRAs."""
+    copies = {}
+    for path, module in model.named_modules():
+        weights, bias = (vars(module).get(name) for name in _COPIES)
+        names = ("in_proj_weight", "out_proj.weight") if isinstance(weights, tuple) else ("weight",)
+        kept = dict(zip(names, weights if isinstance(weights, tuple) else (weights,), strict=True))
+        kept["out_proj.bias" if "out_proj.weight" in kept else "bias"] = bias
+        copies |= {f"{path}.{name}": copy for name, copy in kept.items() if copy is not None}
+    for name, tensor in model.state_dict().items():
+        yield plain(name), copies.get(name, tensor)
 
 
 def _tensors(copy: Any) -> Iterator[torch.Tensor]:

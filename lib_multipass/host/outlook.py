@@ -10,7 +10,7 @@ from modules import shared
 from lib_multipass.args import PassArgs
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.forecast import FACES, FIRST, REFINER, SECOND, Forecast, Kept, MemoryReport, Pass
-from lib_multipass.host import cache, checkpoints, crossing, files, keeping, memory, vaes
+from lib_multipass.host import cache, checkpoints, crossing, files, keeping, lacking, memory, vaes
 from lib_multipass.host.keeping import Work
 from lib_multipass.placement import DISK, RAM, VRAM, Decision
 from lib_multipass.plan import Plan, make_plan
@@ -40,6 +40,9 @@ class Outlook:
             plan: its checkpoints.
             detailers: the checkpoint of each ADetailer tab that runs.
             keep: the job's wish.
+
+        Raises:
+            MultipassError: for a checkpoint that lacks a part which no other can lend.
         """
         self.plan = plan
         self.work = work_of(p)
@@ -48,6 +51,7 @@ class Outlook:
         self._roles = [(FIRST, plan.base), (SECOND, plan.second), *((FACES, checkpoint) for checkpoint in detailers)]
         self._roles += [(REFINER, refiner)] if refiner else []
         self.in_use = [checkpoint for _, checkpoint in self._roles]
+        self.notes = lacking.notes(p, plan, self._roles)
         self.free = keeping.free_memory(plan.second, self.work, self.wish)
         self.models = keeping.models_of(self.in_use, self.work)
         self.decision = keeping.decision_for(self.models, self.free, self.wish)
@@ -56,7 +60,8 @@ class Outlook:
         """The plan as a value."""
         places = self.decision.places if self.decision else self._as_set()
         kept = tuple(Kept(model.name, model.size, model.place, places[model.file]) for model in self.models)
-        return Forecast(self._passes(), kept, self._memory(), self.wish, self._reason(), tuple(warnings))
+        told = (*warnings, *self.notes)
+        return Forecast(self._passes(), kept, self._memory(), self.wish, self._reason(), told)
 
     def _passes(self) -> tuple[Pass, ...]:
         made = dict.fromkeys((role, checkpoint.filename) for role, checkpoint in self._roles)

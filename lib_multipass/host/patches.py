@@ -23,6 +23,7 @@ from lib_multipass.host import (
     follow,
     gauge,
     infotext,
+    lending,
     lora_memory,
     memory,
     networks,
@@ -95,7 +96,7 @@ def _governed_reload(original: Callable) -> Callable:
         previous = sd_models.model_data.sd_model and sd_models.model_data.sd_model.sd_checkpoint_info
         tiling = follow.is_tiling()
         try:
-            with progress.swapping(), _hash_kept(), _noise_kept(), cache.swapping(info):
+            with progress.swapping(), _hash_kept(), _noise_kept(), lending.swapping(info), cache.swapping(info):
                 result = original(*args, **kwargs)
                 if cache.is_holding() and _active_file() != before and follow.catch_up(tiling):
                     result = original(info=result.sd_checkpoint_info)
@@ -161,14 +162,22 @@ def _hash_kept() -> Iterator[None]:
 
 
 def _counted_read(original: Callable) -> Callable:
-    """Counts the checkpoints that are read from disk; the webui's own cache of state dicts does not count."""
+    """Counts the checkpoints that are read from disk, and completes those that lack a part.
 
-    def get_checkpoint_state_dict(checkpoint_info: Any, timer: Any) -> Any:
+    The webui's own cache of state dicts does not count.
+    """
+
+    def get_checkpoint_state_dict(checkpoint_info: Any, *args: Any, **kwargs: Any) -> Any:
         global _disk_loads  # see record()
-        if checkpoint_info not in sd_models.checkpoints_loaded:
+        kept = checkpoint_info in sd_models.checkpoints_loaded
+        if not kept:
             _disk_loads += 1
             progress.loading(checkpoint_info)
-        return original(checkpoint_info, timer)
+        state = original(checkpoint_info, *args, **kwargs)
+        if _journal is None and not cache.is_holding():
+            lending.forget(checkpoint_info)
+            return state
+        return lending.completed(checkpoint_info, state, kept)
 
     return get_checkpoint_state_dict
 

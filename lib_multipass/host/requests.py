@@ -86,4 +86,6 @@ def _warnings(request: PlanRequest, args: PassArgs, plan: Plan) -> list[str]:
         )
     if not crossing.lets_latents_cross(request, plan):
         warnings.append("A latent upscaler cannot lead from one of these architectures to the other.")
+    elif reason := crossing.why_not_latent(request, plan):
+        warnings.append(f"{reason}; {crossing.upscaler_between(request)} will be used.")
     return warnings

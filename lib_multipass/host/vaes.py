@@ -42,6 +42,20 @@ def second_pass_vae(p: Any, plan: Plan) -> str:
     return plan.own.vae
 
 
+def given(p: Any, plan: Plan, checkpoint: Checkpoint) -> str | None:
+    """The VAE file that the job puts on a checkpoint by its settings; None if it uses the checkpoint's own."""
+    name = second_pass_vae(p, plan) if checkpoint.filename == plan.second.filename else SAME_VAE
+    if name != SAME_VAE:
+        return file_for(name, checkpoint.filename)
+    if is_foreign(p, plan.base, checkpoint):
+        return file_for(AUTOMATIC_VAE, checkpoint.filename)
+    setting, own = setting_of(p), file_for(AUTOMATIC_VAE, checkpoint.filename)
+    fixed = shared.cmd_opts.vae_path or sd_vae.vae_dict.get(setting)
+    if shared.opts.sd_vae_overrides_per_model_preferences and setting != AUTOMATIC_VAE:
+        own = None
+    return fixed if shared.cmd_opts.vae_path else own or fixed
+
+
 def is_foreign(p: Any, base: Checkpoint, other: Checkpoint) -> bool:
     """Whether the job would force a VAE of another latent space on ``other``.
 

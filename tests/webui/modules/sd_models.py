@@ -105,7 +105,7 @@ def load_model_weights(model, checkpoint_info: CheckpointInfo, state_dict, timer
     _choose(info)
     weights = state_dict or get_checkpoint_state_dict(info, timer)
     events.record("load", info.name_for_extra)
-    model.load_state_dict(weights)
+    model.load_state_dict(weights, strict=False)  # what the file lacks stays as it is
     if room:
         checkpoints_loaded[info] = dict(weights)
     for oldest in list(checkpoints_loaded)[: len(checkpoints_loaded) - room]:
@@ -190,6 +190,8 @@ def load_model(checkpoint_info=None, already_loaded_state_dict=None):
     weights = already_loaded_state_dict or get_checkpoint_state_dict(info, timer)
     events.record("build", info.name_for_extra)
     made = painter.Painter().eval()
+    for weight in made.parameters():
+        weight.data.zero_()  # what the file lacks is zeros in a new model
     made.used_config = _find_config(info)
     load_model_weights(made, info, weights, timer)
     send_model_to_device(made)

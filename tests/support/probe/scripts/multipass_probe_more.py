@@ -74,6 +74,12 @@ def is_tiling(model):
     return any(getattr(layer, "padding_mode", "zeros") == "circular" for layer in model.modules())
 
 
+def halve(body: dict):
+    """Gives a loaded checkpoint's VAE the precision that it had before the webui turned to float32."""
+    loaded = {model.sd_checkpoint_info.name_for_extra: model for model in sd_models.model_data.loaded_sd_models}
+    loaded[body["checkpoint"]].first_stage_model.half()
+
+
 def jobs(body: dict):
     """How many jobs are in memory now, and switches Python's collector off or on."""
     if body["collector"]:
@@ -85,6 +91,7 @@ def jobs(body: dict):
 
 
 def add_api(_demo, app):
+    app.add_api_route("/probe/halve", halve, methods=["POST"])
     app.add_api_route("/probe/jobs", jobs, methods=["POST"])
     app.add_api_route("/probe/arm", arm, methods=["POST"])
     app.add_api_route("/probe/beside", beside, methods=["GET"])

@@ -1,0 +1,158 @@
+"""Checkpoints without a VAE, without a text encoder, or without both, as any pass of a job.
+
+By hand, at the default limit, such a file is loaded over the checkpoint before it, whose part stays. The comparisons
+are with that, or with a file in which the part was put by hand.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from support import webuis
+from support.client import RefusedError
+from support.jobs import A, B, adetailer, hires, multipass, need_adetailer, warm
+from support.pieces import PARTS, without_parts
+
+XL = "epsilon"
+
+
+@pytest.fixture(scope="module")
+def narrow(webui, tmp_path_factory) -> Iterator[webuis.Server]:
+    """The webui by hand at its default limit of one checkpoint."""
+    with webuis.running(webui, tmp_path_factory.mktemp("narrow") / "stock", multipass=False) as server:
+        yield server
+
+
+@pytest.fixture
+def ours(pair) -> webuis.Server:
+    """With Multipass, and nothing kept."""
+    pair.ours.client.txt2img()
+    pair.ours.client.post("/multipass/v1/release")
+    return pair.ours
+
+
+def beginning(checkpoint: str) -> dict:
+    return {"override_settings": {"sd_model_checkpoint": f"{checkpoint}.safetensors"}}
+
+
+@pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
+@pytest.mark.parametrize("lacks", PARTS)
+def test_second_checkpoint(ours, narrow, lacks, upscaler):
+    job = {**hires(upscaler), "n_iter": 2}
+    expected = warm(narrow, **job, hr_checkpoint_name=without_parts(narrow, B, lacks))
+    second = without_parts(ours, B, lacks)
+    got = warm(ours, **job, alwayson_scripts=multipass(True, second))
+    state = ours.client.probe()
+    assert got.same_as(expected)
+    assert got.pictures[0].std() > 10
+    assert (state["reads"], state["builds"]) == ([], [])
+    assert any(f"{second} has no" in text and f"works with that of {A}" in text for text in state["comments"])
+
+
+@pytest.mark.parametrize("lacks", PARTS)
+def test_first_checkpoint(ours, narrow, lacks):
+    job = {**hires("Lanczos"), **beginning(without_parts(ours, B, lacks))}
+    without_parts(narrow, B, lacks)
+    narrow.client.txt2img()
+    expected = narrow.client.txt2img(**job, hr_checkpoint_name=A)
+    got = ours.client.txt2img(**job, alwayson_scripts=multipass(True, A))
+    assert got.like(expected)
+    assert got.pictures[0].std() > 10
+
+
+@pytest.mark.parametrize("lacks", PARTS)
+def test_adetailers_checkpoint(pair, ours, narrow, lacks):
+    need_adetailer(pair)
+    second = without_parts(ours, A, "no VAE", of=B)
+    without_parts(narrow, A, "no VAE", of=B)
+    stock = adetailer(narrow, without_parts(narrow, B, lacks))
+    expected = warm(narrow, **hires("Latent"), hr_checkpoint_name=second, alwayson_scripts=stock)
+    faces = without_parts(ours, B, lacks)
+    got = warm(ours, **hires("Latent"), alwayson_scripts={**adetailer(ours), **multipass(True, second, faces)})
+    assert got.same_as(expected)
+
+
+@pytest.mark.parametrize("lacks", PARTS)
+def test_the_next_first_checkpoint_lends_anew(ours, narrow, lacks):
+    """What a kept checkpoint was lent does not stay on it when another one comes before it."""
+    second, pictures = without_parts(ours, B, lacks), []
+    for base, lent in ((A, A), (without_parts(ours, A, lacks, of=B), B), (A, A)):
+        # Not compared with the same by hand: the webui takes the prompts as they were encoded before.
+        whole = without_parts(narrow, B, lacks, of=lent)
+        without_parts(narrow, A, lacks, of=B)
+        expected = warm(narrow, **hires("Lanczos"), **beginning(base), hr_checkpoint_name=whole)
+        got = warm(ours, **hires("Lanczos"), **beginning(base), alwayson_scripts=multipass(True, second))
+        assert got.same_as(expected)
+        pictures.append(got)
+    assert not pictures[0].like(pictures[1])
+
+
+@pytest.mark.parametrize("lacks", PARTS)
+def test_a_later_plain_job(ours, lacks):
+    second = without_parts(ours, B, lacks)
+    warm(ours, **hires("Lanczos"), alwayson_scripts=multipass(True, second))
+    after_job = ours.client.txt2img(**beginning(second))
+    ours.client.post("/multipass/v1/release")
+    after_release = ours.client.txt2img(**beginning(second))
+    expected = warm(ours, **beginning(without_parts(ours, B, lacks, of=A)))
+    assert after_job.like(expected)
+    assert after_release.like(expected)
+
+
+@pytest.mark.parametrize("lacks", PARTS)
+def test_a_vae_of_the_settings_comes_off_again(ours, narrow, lacks):
+    """The checkpoint's own VAE, that is the lent one, comes back."""
+    job = {**hires("Lanczos"), "override_settings": {"sd_vae": "other.safetensors"}}
+    expected = warm(narrow, **hires("Lanczos"), hr_checkpoint_name=without_parts(narrow, B, lacks))
+    second = multipass(True, without_parts(ours, B, lacks))
+    ours.client.txt2img(**job, alwayson_scripts=second)
+    assert warm(ours, **hires("Lanczos"), alwayson_scripts=second).same_as(expected)
+
+
+def test_a_lora_of_the_first_pass_is_not_lent(webui, ours):
+    if not webui.real:
+        pytest.skip("the miniature has no LoRAs")
+    job = {**hires("Lanczos"), "prompt": "a cat <lora:style-sd1:1>", "hr_prompt": "a cat"}
+    expected = warm(ours, **job, alwayson_scripts=multipass(True, without_parts(ours, B, "no text encoder", of=A)))
+    got = warm(ours, **job, alwayson_scripts=multipass(True, without_parts(ours, B, "no text encoder")))
+    assert got.same_as(expected)
+
+
+@pytest.mark.parametrize("lacks", PARTS)
+def test_the_selected_checkpoint_of_a_fresh_start(webui, ours, tmp_path, lacks):
+    """By itself the webui has zeros there; the job's other checkpoint lends what it can."""
+    base, folder = without_parts(ours, B, lacks), tmp_path / "fresh" / "models" / "Stable-diffusion"
+    folder.mkdir(parents=True)
+    shutil.copy(ours.data / "models" / "Stable-diffusion" / f"{base}.safetensors", folder)
+    whole = without_parts(ours, B, lacks, of=A)
+    expected = warm(ours, **hires("Lanczos"), **beginning(whole), alwayson_scripts=multipass(True, A))
+    with webuis.running(webui, tmp_path / "fresh", config={"sd_model_checkpoint": f"{base}.safetensors"}) as server:
+        got = warm(server, **hires("Lanczos"), alwayson_scripts=multipass(True, A))
+    assert got.same_as(expected)
+
+
+def test_nobody_can_lend(webui, start):
+    if not webui.real:
+        pytest.skip("the miniature has one latent space")
+    with start(config={"sd_model_checkpoint": f"{XL}.safetensors"}) as server:
+        second = without_parts(server, B, "no VAE")
+        with pytest.raises(RefusedError) as refused:
+            server.client.txt2img(**hires("Lanczos"), alwayson_scripts=multipass(True, second))
+        assert (refused.value.status, refused.value.detail) == (
+            422,
+            f"Second-pass checkpoint: {second}.safetensors has no VAE, and no SD checkpoint is at hand that could lend "
+            "its own; choose a Second-pass VAE.",
+        )
+        args = multipass(True, second, "Same as second pass", "other.safetensors")
+        got = server.client.txt2img(**hires("Lanczos"), alwayson_scripts=args)
+        assert got.pictures[0].std() > 10
+        # Once one of its kind was active, that one lends.
+        server.client.txt2img(**beginning(A))
+        whole = multipass(True, without_parts(server, B, "no VAE", of=A))
+        expected = warm(server, **hires("Lanczos"), **beginning(XL), alwayson_scripts=whole)
+        server.client.txt2img(**beginning(A))
+        got = warm(server, **hires("Lanczos"), **beginning(XL), alwayson_scripts=multipass(True, second))
+        assert got.same_as(expected)
