@@ -79,10 +79,9 @@ def plain(name: str) -> str:
     return name.replace(_WRAPPER, ".")
 
 
-def words(parts: Iterable[str]) -> str:
-    """The parts as people call them: ``VAE``, ``text encoder``, ``VAE and text encoder``, ``diffusion model``."""
-    found = {"VAE" if is_vae(part) else "diffusion model" if is_diffusion(part) else "text encoder" for part in parts}
-    return " and ".join(sorted(found, reverse=True)) if "VAE" in found else "".join(found)
+def word(part: str) -> str:
+    """The part as people call it: ``VAE``, ``text encoder`` or ``diffusion model``."""
+    return "VAE" if is_vae(part) else "diffusion model" if is_diffusion(part) else "text encoder"
 
 
 def can_lend(part: str, lender: Facts, borrower: Facts) -> bool:

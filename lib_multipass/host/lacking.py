@@ -50,7 +50,7 @@ def notes(p: Any, plan: Plan, roles: Sequence[tuple[str, Checkpoint]]) -> list[s
             borrowed.add((checkpoint.filename, part))
             if lender not in (None, checkpoint) and not has_vae:
                 told.append(
-                    f"{checkpoint.name_for_extra} has no {parts.words([part])} of its own and works with that of "
+                    f"{checkpoint.name_for_extra} has no {parts.word(part)} of its own and works with that of "
                     f"{lender.name_for_extra}."
                 )
     return list(dict.fromkeys(told))
@@ -85,9 +85,9 @@ def _able(
 
 def _refusal(role: str, checkpoint: Checkpoint, part: str) -> str:
     facts: Facts = files.facts_of(checkpoint)
-    name, words = f"{_LABELS[role]}: {checkpoint.name}", parts.words([part])
+    name, word = f"{_LABELS[role]}: {checkpoint.name}", parts.word(part)
     if parts.is_diffusion(part):
-        return f"{name} has no {words} that this webui can read; choose a whole checkpoint."
+        return f"{name} has no {word} that this webui can read; choose a whole checkpoint."
     kind = facts.latent if parts.is_vae(part) else facts.architecture
-    cure = _OTHER_VAE[role] if parts.is_vae(part) else f"choose a checkpoint that holds its {words}"
-    return f"{name} has no {words}, and no {kind} checkpoint is at hand that could lend its own; {cure}."
+    cure = _OTHER_VAE[role] if parts.is_vae(part) else f"choose a checkpoint that holds its {word}"
+    return f"{name} has no {word}, and no {kind} checkpoint is at hand that could lend its own; {cure}."

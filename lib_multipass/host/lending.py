@@ -184,7 +184,7 @@ def completed(info: Checkpoint, state: Tensors, kept: bool) -> Tensors:
             state = {**state, **_of_vae_file(_given(info), part)}
         elif _job is not None and info.filename in {known.filename for known in _job.in_use} and facts.latent:
             raise MultipassError(
-                f"{info.name} holds no {parts.words([part])}, and no checkpoint that is loaded can lend it one."
+                f"{info.name} holds no {parts.word(part)}, and no checkpoint that is loaded can lend it one."
             )
     return state
 
@@ -200,7 +200,7 @@ def _of_vae_file(path: str, part: str) -> Tensors:
 
 def _remember(info: Checkpoint, part: str, lender: Lender) -> None:
     _lent.setdefault(info.filename, {})[part] = lender.key(part)
-    log.info("%s has no %s of its own and takes that of %s", info.name, parts.words([part]), lender.info.name)
+    log.info("%s has no %s of its own and takes that of %s", info.name, parts.word(part), lender.info.name)
     if not parts.is_vae(part):
         _forget_conditionings()
 

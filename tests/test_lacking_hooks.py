@@ -1,0 +1,107 @@
+"""Jobs with checkpoints that lack a part: what is said before anything is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.jobs import A
+from support.layouts import header, sd1, sdxl, write_hollow
+
+PARTS = {"no VAE": "first_stage_model.", "no text encoder": "cond_stage_model.", "no UNet": "model.diffusion_model."}
+
+
+@pytest.fixture
+def files(host):
+    """Puts files of other architectures among the checkpoints, which are never loaded here."""
+    folder, made = Path(host.sd_models.model_path), []
+
+    def add(name, shapes):
+        # Only the width of what cross-attention takes tells something.
+        small = {tensor: shape if "attn2" in tensor else [1] * len(shape) for tensor, shape in shapes.items()}
+        made.append(write_hollow(folder / f"{name}.safetensors", header(small)))
+        host.sd_models.list_models()
+        return name
+
+    yield add
+    for path in made:
+        path.unlink()
+    host.sd_models.list_models()
+
+
+def lacking(part):
+    return {name: shape for name, shape in sd1().items() if not name.startswith(PARTS[part])}
+
+
+def said(host, *args, **fields):
+    """The sentence that refuses a job, else what the job's line would say."""
+    from lib_multipass.host.requests import PlanRequest, plan_of
+    from lib_multipass.messages import MultipassError
+
+    request = PlanRequest(
+        enable_hr=True,
+        hr_upscaler="Lanczos",
+        alwayson_scripts={"Multipass": {"args": [True, *args]}},
+        **fields,
+    )
+    try:
+        return " ".join(plan_of(request).warnings)
+    except MultipassError as error:
+        sentence = error.detail
+    with pytest.raises(MultipassError) as refused:
+        host.run(host.job(True, *args, **fields))
+    assert refused.value.detail == sentence
+    return sentence
+
+
+def test_nobody_can_lend_a_vae(host, files):
+    second = files("bare", lacking("no VAE"))
+    sentence = (
+        "Second-pass checkpoint: bare.safetensors has no VAE, and no SD checkpoint is at hand that could lend its own; "
+        "choose a Second-pass VAE."
+    )
+    assert said(host, second) == sentence
+    assert "has no" not in said(host, second, "Same as second pass", "other.safetensors")
+    host.shared.opts.data["sd_vae"] = "other.safetensors"
+    try:
+        assert "has no" not in said(host, second)
+    finally:
+        host.shared.opts.data["sd_vae"] = "Automatic"
+
+
+def test_nobody_can_lend_a_text_encoder(host, files):
+    second = files("bare", lacking("no text encoder"))
+    assert said(host, second) == (
+        "Second-pass checkpoint: bare.safetensors has no text encoder, and no SD 1.x checkpoint is at hand that could "
+        "lend its own; choose a checkpoint that holds its text encoder."
+    )
+
+
+def test_the_first_pass(host, files):
+    first = {"override_settings": {"sd_model_checkpoint": files("bare", lacking("no VAE"))}}
+    assert said(host, A, **first) == (
+        "First-pass checkpoint: bare.safetensors has no VAE, and no SD checkpoint is at hand that could lend its own; "
+        "select an SD VAE in the webui's settings."
+    )
+    whole = files("whole", sd1())
+    assert "bare has no VAE of its own and works with that of whole." in said(host, whole, **first)
+
+
+def test_a_checkpoint_of_another_kind_does_not_lend(host, files):
+    first = {"override_settings": {"sd_model_checkpoint": files("large", sdxl())}}
+    assert "no SD checkpoint is at hand" in said(host, files("bare", lacking("no VAE")), **first)
+
+
+def test_the_first_passes_checkpoint_lends(host, files):
+    first = {"override_settings": {"sd_model_checkpoint": files("whole", sd1())}}
+    second = files("bare", lacking("no VAE"))
+    assert said(host, second, **first).count("bare has no VAE of its own and works with that of whole.") == 1
+    assert "of its own" not in said(host, second, "Same as second pass", "other.safetensors", **first)
+
+
+def test_no_diffusion_model(host, files):
+    sentence = (
+        "Second-pass checkpoint: bare.safetensors has no diffusion model that this webui can read; choose a whole"
+    )
+    assert said(host, files("bare", lacking("no UNet"))).startswith(sentence)
