@@ -14,7 +14,7 @@ import pytest
 from support import webuis
 from support.client import RefusedError
 from support.jobs import A, B, adetailer, hires, multipass, need_adetailer, warm
-from support.pieces import PARTS, without_parts
+from support.pieces import PARTS, as_pickle, without_parts
 
 XL = "epsilon"
 
@@ -111,6 +111,18 @@ def test_a_vae_of_the_settings_comes_off_again(ours, narrow, lacks):
     expected = warm(narrow, **hires("Lanczos"), hr_checkpoint_name=without_parts(narrow, B, lacks))
     second = multipass(True, without_parts(ours, B, lacks))
     ours.client.txt2img(**job, alwayson_scripts=second)
+    assert warm(ours, **hires("Lanczos"), alwayson_scripts=second).same_as(expected)
+
+
+@pytest.mark.parametrize("lacks", PARTS)
+def test_a_pickle_that_lacks_a_part(webui, ours, narrow, lacks):
+    """Nobody knows before it is loaded."""
+    if not webui.real:
+        pytest.skip("the miniature has no .ckpt files")
+    expected = warm(narrow, **hires("Lanczos"), hr_checkpoint_name=without_parts(narrow, B, lacks))
+    second = multipass(True, as_pickle(ours, without_parts(ours, B, lacks)))
+    first = ours.client.txt2img(**hires("Lanczos"), alwayson_scripts=second)
+    assert first.difference(expected) <= 1
     assert warm(ours, **hires("Lanczos"), alwayson_scripts=second).same_as(expected)
 
 

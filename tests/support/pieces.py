@@ -38,6 +38,19 @@ def without_parts(server: Server, checkpoint: str, lacks: str, of: str | None = 
     return name
 
 
+def as_pickle(server: Server, checkpoint: str) -> str:
+    """Put a ``.ckpt`` with a checkpoint's tensors into a real webui; return its name."""
+    import torch
+    from safetensors.torch import load_file
+
+    made = server.data / "models" / "Stable-diffusion" / f"{checkpoint}-pickled.ckpt"
+    if not made.exists():
+        torch.save({"state_dict": load_file(made.with_name(f"{checkpoint}.safetensors"))}, made)
+        _copy_config(made.with_name(f"{checkpoint}.yaml"), made)
+        server.client.post("/sdapi/v1/refresh-checkpoints")
+    return made.stem
+
+
 def inpainting(server: Server, checkpoint: str) -> str:
     """Put an inpainting checkpoint into a real webui, made of one of SD 1.x; return its name."""
     import torch
