@@ -17,7 +17,7 @@ from typing import Any
 from lib_multipass import header_text
 from lib_multipass.architectures import FLUX, LATENTS, REFINER, SD1, SD2, SD3, SDXL, UNKNOWN
 from lib_multipass.header_text import BITS, HeaderError, Kind
-from lib_multipass.parts import lacking
+from lib_multipass.parts import DIFFUSION_MODEL, lacking
 
 CHECKPOINT, DIFFUSION_ALONE, VAE_ALONE, LORA = "checkpoint", "diffusion model alone", "VAE", "LoRA"
 
@@ -48,6 +48,8 @@ class Facts:
     """The parts that a checkpoint of its architecture needs and the file does not hold, see :mod:`parts`."""
     takes_picture: bool = False
     """Whether it takes a picture besides the latent one: for inpainting, depth or editing."""
+    layout: int = 0
+    """Equal for diffusion models with the same tensors in the same shapes, within one run of Python."""
     problem: str | None = None
     """A sentence that says why the file could not be read."""
 
@@ -157,6 +159,9 @@ def facts_from(file_bytes: int, tensors: Mapping[str, Kind]) -> Facts:
         matrices=matrices,
         latent_channels=channels,
         lacks=lacking(tensors, architecture),
+        layout=hash(
+            frozenset((name, kind.shape) for name, kind in tensors.items() if name.startswith(DIFFUSION_MODEL))
+        ),
     )
 
 

@@ -29,7 +29,7 @@ _NEEDED = {
     UNKNOWN: (_VAE, _TEXT),
 }
 """How the names of a part's tensors begin, in a file that the webui can load."""
-_DIFFUSION = "model.diffusion_model."
+DIFFUSION_MODEL = "model.diffusion_model."
 _WRAPPER = ".wrapped."
 """What the webui puts into the names below its own wrappers of text encoders (``modules/sd_hijack.py``)."""
 
@@ -50,7 +50,7 @@ def lacking(names: Iterable[str], architecture: str) -> tuple[str, ...]:
     """
     missing, diffusion = set(needed(architecture)), False
     for name in names:
-        if name.startswith(_DIFFUSION):
+        if name.startswith(DIFFUSION_MODEL):
             diffusion = True
         elif missing:
             missing -= {part for part in missing if name.startswith(part)}
@@ -61,7 +61,7 @@ def lacking(names: Iterable[str], architecture: str) -> tuple[str, ...]:
         return tuple(part for part in needed(architecture) if part in missing)
     # What is of no known kind may be no checkpoint at all, unless it has some of a checkpoint's parts.
     claims = architecture != UNKNOWN or missing != set(needed(UNKNOWN))
-    return (_DIFFUSION,) if claims and needed(architecture) else ()
+    return (DIFFUSION_MODEL,) if claims and needed(architecture) else ()
 
 
 def is_vae(part: str) -> bool:
@@ -71,7 +71,7 @@ def is_vae(part: str) -> bool:
 
 def is_diffusion(part: str) -> bool:
     """Whether it is the diffusion model, which nobody can lend."""
-    return part == _DIFFUSION
+    return part == DIFFUSION_MODEL
 
 
 def plain(name: str) -> str:
@@ -87,8 +87,11 @@ def word(part: str) -> str:
 def can_lend(part: str, lender: Facts, borrower: Facts) -> bool:
     """Whether this part of one checkpoint means the same in another.
 
-    A VAE does within one latent space, a text encoder within one architecture.
+    A VAE does within one latent space, a text encoder within one architecture; where the architecture is not known,
+    between diffusion models that are built alike.
     """
-    if is_vae(part) and borrower.latent is not None:
-        return lender.latent == borrower.latent
-    return not is_diffusion(part) and lender.architecture == borrower.architecture
+    if is_diffusion(part):
+        return False
+    if borrower.architecture == UNKNOWN:
+        return lender.layout == borrower.layout
+    return lender.latent == borrower.latent if is_vae(part) else lender.architecture == borrower.architecture
