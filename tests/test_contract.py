@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from contract import Signature, Sources, bindings, parse
+from contract import Signature, Sources, bindings, own_attributes, parse
 from contract_uses import Uses
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,6 +130,18 @@ def host(webui: Path) -> Sources:
 def test_what_we_use_exists(file: Path, host: Sources) -> None:
     complaints = Uses(parse(file), host).complaints
     assert not complaints, "\n".join(complaints)
+
+
+@pytest.mark.real
+def test_classes_have_of_their_own_what_is_wrapped(host: Sources) -> None:
+    """The webui's undo sets what was found before: an inherited method would stay behind on the class."""
+    tree = parse(ROOT / "lib_multipass" / "host" / "patches.py")
+    uses = Uses(tree, host)
+    table = next(node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "_WRAPPED")
+    wrapped = [(host.find(uses.meaning(row.elts[0])), row.elts[1].value) for row in table.elts]
+    owners = [(owner.node, name) for owner, name in wrapped if owner.is_class()]
+    assert len(owners) > 5
+    assert [f"{owner.name}.{name}" for owner, name in owners if name not in own_attributes(owner)] == []
 
 
 @pytest.mark.real

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import sys
+from contextlib import suppress
 
 import gradio as gr
 import pytest
@@ -20,7 +22,8 @@ def like_forge(host, monkeypatch):
 
 
 def older(host, monkeypatch):
-    monkeypatch.delattr(host.processing.StableDiffusionProcessingTxt2Img, "hr_checkpoint_name")
+    for name in ("hr_checkpoint_name", "close"):  # the method of the class below closes it
+        monkeypatch.delattr(host.processing.StableDiffusionProcessingTxt2Img, name)
 
 
 def without_list(host, monkeypatch):
@@ -64,19 +67,28 @@ def plain(host):
     return host.run(host.job()).images[0].tobytes()
 
 
+def methods(owner) -> dict:
+    """Those that the class itself has."""
+    return {name: value for name, value in vars(owner).items() if callable(value)}
+
+
 @pytest.fixture(params=LACKING, ids=lambda change: change.__name__)
 def lacking(request, host, plain, capsys):
     """A webui that lacks something after Reload UI; the word that names it."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         host.script_callbacks.script_unloaded_callback()
         request.param(host, monkeypatch)
+        untouched = methods(host.processing.StableDiffusionProcessingTxt2Img)
         host.initialize.initialize_rest(reload_script_modules=True)
         host.build_page()
         said = capsys.readouterr()
         assert "could not be loaded" not in said.out + said.err
         assert "failed in" not in said.out + said.err
         yield LACKING[request.param]
-    host.reload_ui()
+        host.script_callbacks.script_unloaded_callback()
+        assert methods(host.processing.StableDiffusionProcessingTxt2Img) == untouched
+    host.initialize.initialize_rest(reload_script_modules=True)
+    host.build_page()
     assert host.run(host.job(True, B)).images[0].tobytes() != plain
 
 
@@ -115,13 +127,24 @@ def test_a_ticked_job_is_refused_with_the_sentence(host, lacking, plain, args):
     assert host.run(host.job()).images[0].tobytes() == plain
 
 
-def test_nothing_is_installed(host, lacking):
+def test_what_a_script_swallows_is_told_when_its_job_is_closed(host, lacking):
+    whole = host.job(True, B, kind=lambda values: (1, *values[1:]))
+    cell = copy.copy(whole)
+    with suppress(Exception):
+        host.processing.process_images(cell)
+    with pytest.raises(Exception, match=lacking):
+        whole.close()
+
+
+def test_nothing_is_installed_but_the_refusal(host, lacking):
     from lib_multipass.host import cache, patches
 
     assert [name for owner, name, _ in patches._wrapped() if host.patches.original(patches.KEY, owner, name)] == []
     assert cache.LIMIT not in vars(type(host.shared.opts))
     callbacks = [one for kind in host.script_callbacks.callback_map.values() for one in kind]
-    assert [one for one in callbacks if "lib_multipass" in one.callback.__module__] == []
+    ours = [one for one in callbacks if "lib_multipass" in one.callback.__module__]
+    assert ours == [one for one in host.script_callbacks.callback_map["callbacks_script_unloaded"] if one in ours]
+    assert len(ours) == 1
 
 
 def test_whatever_is_wrapped_is_asked_for_beforehand(host):

@@ -82,6 +82,7 @@ def test_hooks_called_again_in_the_middle_of_a_job(host):
     p = host.job(True, B, faces=dict(FACE))
     p.scripts.before_process(p)
     p.scripts.process(p)
+    assert host.shared.state.textinfo == "Pass 1 of 2: alpha"
     with host.sd_models.SkipWritingToConfig():
         host.sd_models.reload_model_weights(info=host.sd_models.get_closet_checkpoint_match(B))
     for _ in range(2):
@@ -93,9 +94,10 @@ def test_hooks_called_again_in_the_middle_of_a_job(host):
         assert host.limit == 2
         assert inner.script_args == p.script_args
         assert inner.extra_generation_params == p.extra_generation_params
-    assert p._multipass.running
+        inner.close()
+    assert host.shared.state.textinfo is not None  # the job goes on
     p.scripts.postprocess(p, None)
-    assert not p._multipass.running
+    assert host.shared.state.textinfo is None
 
 
 def test_the_same_job_twice(host):

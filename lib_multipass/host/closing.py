@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import weakref
+import sys
 from collections.abc import Callable
 from typing import Any
 
+from lib_multipass.host import refusal, running
 
-def closer_of(p: Any) -> Callable[[], None]:
-    """What closes a job by now, for a ``close`` that takes its place on the job itself.
 
-    A method holds its object. Held by the job in turn it would be a circle, and a job that is over would stay in
-    memory, with all its pictures and latents, until Python's collector finds it; among the objects of a webui that can
-    be thousands of jobs later.
+def ending(original: Callable) -> Callable:
+    """Ends the running job when it is closed, or the job of a script around its last piece.
+
+    X/Y/Z plot never closes its cells. Copies of a job that are closed while it runs end nothing, nor do the inner jobs
+    of ADetailer, which are of another class and closed at the first face.
     """
-    close = p.close
-    if getattr(close, "__self__", None) is not p:
-        return close
-    method = weakref.WeakMethod(close)
 
-    def close_if_there() -> None:
-        still = method()
-        if still is not None:
-            still()
+    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
+        job = running.job()
+        if job is not None and (job.owner() is self or refusal.is_whole(self)):
+            job.end(sys.exc_info()[1])
+        return original(self, *args, **kwargs)
 
-    return close_if_there
+    return refusal.telling(close)

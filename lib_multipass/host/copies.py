@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lib_multipass.host import first_pass
+from lib_multipass.host.running import job_of
 from lib_multipass.replay import before_detailer_params
 
 BEFORE_HIRES, BEFORE_DETAILER = "-before-highres-fix", "-ad-before"
@@ -22,7 +23,7 @@ def true_to_itself(original: Callable) -> Callable:
 
     def save_image(*args: Any, **kwargs: Any) -> Any:
         p = kwargs.get("p")
-        if p is not None and kwargs.get("info") is not None and first_pass.job_of(p) is not None:
+        if p is not None and kwargs.get("info") is not None and job_of(p) is not None:
             if kwargs.get("suffix") == BEFORE_HIRES:
                 kwargs["info"] = first_pass.infotext(first_pass.as_plain_job(p), p, _next_in_batch(p))
             elif kwargs.get("suffix") == BEFORE_DETAILER:
@@ -34,7 +35,7 @@ def true_to_itself(original: Callable) -> Callable:
 
 def _next_in_batch(p: Any) -> int:
     """The webui saves these copies in the order of the batch."""
-    job = first_pass.job_of(p)
+    job = job_of(p)
     iteration, number = job.copied
     job.copied = p.iteration, number + 1 if iteration == p.iteration else 0
     return job.copied[1]

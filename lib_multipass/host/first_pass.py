@@ -25,6 +25,7 @@ from modules import devices, images, processing, sd_models, sd_samplers, shared
 from PIL import Image
 
 from lib_multipass.host import features
+from lib_multipass.host.running import job_of
 from lib_multipass.replay import first_pass_params
 
 _sampling: Any = None
@@ -111,12 +112,6 @@ def swapping(original: Callable) -> Callable:
 
     sample_hr_pass.puts_swap_first = True
     return sample_hr_pass
-
-
-def job_of(p: Any) -> Any:
-    """The Multipass job that ``p`` itself runs; a copy of ``p`` is none."""
-    job = getattr(p, "_multipass", None)
-    return job if job is not None and job.running and job.owner() is p else None
 
 
 def _is_over() -> bool:

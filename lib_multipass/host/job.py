@@ -7,7 +7,6 @@ instead of changed.
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -36,9 +35,9 @@ from lib_multipass.host import (
     patches,
     progress,
     refusal,
+    running,
     second_pass,
 )
-from lib_multipass.host.closing import closer_of
 from lib_multipass.host.outlook import Outlook, plan_of
 from lib_multipass.messages import MultipassError, log, reason_of
 from lib_multipass.plan import Plan, missing_hires_values
@@ -46,9 +45,10 @@ from lib_multipass.report import Journal
 
 
 class Job:
-    """A Multipass job while it runs; the attribute ``_multipass`` of ``p`` and of its copies."""
+    """A Multipass job while it runs; ``p`` has its number."""
 
     def __init__(self, p: Any, outlook: Outlook) -> None:
+        self.number = running.new_number()
         self.owner = weakref.ref(p)
         self.plan = outlook.plan
         self.outlook = outlook
@@ -56,7 +56,6 @@ class Job:
         self.in_use = outlook.in_use
         self.journal = Journal(self.plan.base.filename)
         self.gauge = gauge.Gauge(outlook)
-        self.running = True
         self.shown: first_pass.Shown | None = None
         """The first passes, if they are to be shown."""
         self.added_later: set[str] = set()
@@ -64,14 +63,18 @@ class Job:
         self.copied = (-1, 0)
         """Of the last copy that was saved before a hires pass: the number of the batch, the number in it."""
 
-    def runs_around(self, p: Any) -> bool:
-        """Whether ``p`` is a copy that was made inside this job, not a job of its own."""
-        return self.running and self.owner() is not p
+    def end(self, error: BaseException | None) -> None:
+        """Do what has to be done at the end of every job.
+
+        Args:
+            error: what it failed with, if anything.
+        """
+        _clear_up(partial(self.gauge.check, error))
 
 
 def setup(p: Any) -> None:
     """Make sure that a failure in a job that a script renders in pieces reaches the user."""
-    refusal.watch_pieces(p, _clear_up)
+    refusal.watch_pieces(p)
 
 
 def before_process(p: Any, values: Sequence[Any]) -> None:
@@ -82,10 +85,10 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
     """
     if not isinstance(p, processing.StableDiffusionProcessingTxt2Img) or getattr(p, "_ad_inner", False):
         return
-    job = getattr(p, "_multipass", None)
-    if job is not None and job.runs_around(p):
-        return
+    if running.job_around(p) is not None and running.job_of(p) is None:
+        return  # a copy that was made inside the job
     _clear_up()
+    refusal.begin_anew(p)
     try:
         args = axes.over(p, PassArgs.parse(values))
         if args.enabled:
@@ -103,17 +106,16 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
 
 def read_ahead(p: Any) -> None:
     """A pass is about to sample: read what comes next meanwhile."""
-    job = first_pass.job_of(p)
+    job = running.job_of(p)
     if job is not None:
         ahead.begin(job.in_use)
 
 
 def postprocess(p: Any, processed: Any) -> None:
     """Write the job's line; ADetailer's early calls come with a copy of ``p`` and are not the end."""
-    job = first_pass.job_of(p)
+    job = running.job_of(p)
     if job is None:
         return
-    job.running = False
     if job.shown is not None:
         job.shown.add_to(processed)
     _clear_up(job.gauge.read)
@@ -129,6 +131,7 @@ def _clear_up(look_back: Callable[[], None] | None = None) -> None:
         look_back: reads what the job needed of the memory; None if that job is not known here.
     """
     steps = (
+        running.end,
         ahead.end,
         second_pass.end,
         lending.end,
@@ -166,8 +169,7 @@ def _declare(p: Any, args: PassArgs) -> None:
 
     job = Job(p, Outlook(p, plan, detailer.checkpoints(plan.base) if detailer else [], args.keep))
     job.shown = first_pass.Shown() if args.show_first_pass else None
-    p._multipass = job
-    _end_with(p, job)
+    running.begin(p, job)
     for note in job.outlook.notes:
         p.comment(note)
     follow.swaps_begin()
@@ -182,17 +184,6 @@ def _declare(p: Any, args: PassArgs) -> None:
         cache.let_go(plan.base)
     else:
         cache.hold(job.outlook.decision, plan.base)
-
-
-def _end_with(p: Any, job: Job) -> None:
-    """Do what has to be done at the end of every job, failed ones too, when the webui closes it."""
-    close = closer_of(p)
-
-    def end_and_close() -> None:
-        _clear_up(partial(job.gauge.check, sys.exc_info()[1]))
-        close()
-
-    p.close = end_and_close
 
 
 def _clear_page_texts(p: Any) -> None:

@@ -1,7 +1,8 @@
 """The hooks in a webui that Multipass cannot work in: the panel says why, and a job that wants it is refused.
 
-Nothing of the webui is wrapped, and no settings, axes and endpoints are added. A ticked job, which can only come
-through the API, is refused: a picture without the second pass that was asked for would look like one with it.
+No settings, axes and endpoints are added, and nothing of the webui is wrapped but the two methods by which a job is
+refused: a ticked one, which can only come through the API, would make a picture without the second pass that was asked
+for and look like one with it. This webui may lack what Multipass wraps functions with elsewhere (``modules.patches``).
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ from html import escape
 from typing import Any
 
 import gradio as gr
+from modules import processing, script_callbacks
 
 from lib_multipass import NAME
 from lib_multipass import args as fields
 from lib_multipass.host import refusal
 from lib_multipass.messages import MultipassError, log
 
+_REFUSING = {"init": refusal.raising, "close": refusal.telling}
 _reason = ""
 
 
 def because(reason: str) -> None:
-    """Note why, for the panel and for jobs, and say it once.
+    """Note why, for the panel and for jobs, say it once, and let jobs be refused until Reload UI.
 
     Args:
         reason: a sentence.
@@ -29,6 +32,20 @@ def because(reason: str) -> None:
     global _reason  # a webui has it or not; asked anew by Reload UI
     _reason = reason
     log.warning(reason)
+    _wrap()
+
+
+def _wrap() -> None:
+    job = processing.StableDiffusionProcessingTxt2Img
+    own = {name: vars(job).get(name) for name in _REFUSING}  # an old webui's class inherits ``close``
+
+    def undo() -> None:
+        for name, method in own.items():
+            delattr(job, name) if method is None else setattr(job, name, method)
+
+    for name, wrap in _REFUSING.items():
+        setattr(job, name, wrap(getattr(job, name)))
+    script_callbacks.on_script_unloaded(undo)
 
 
 def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
@@ -53,11 +70,12 @@ def remember(component: Any, elem_id: str | None) -> None:
 
 def setup(p: Any) -> None:
     """See :func:`refusal.watch_pieces`."""
-    refusal.watch_pieces(p, lambda: None)
+    refusal.watch_pieces(p)
 
 
 def before_process(p: Any, values: Sequence[Any]) -> None:
     """Refuse a job that wants Multipass; all others are none of ours."""
+    refusal.begin_anew(p)
     try:
         wanted = fields.PassArgs.parse(values).enabled
     except MultipassError:

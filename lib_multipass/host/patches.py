@@ -16,6 +16,7 @@ from lib_multipass.host import (
     ahead,
     api,
     cache,
+    closing,
     control,
     copies,
     files,
@@ -28,6 +29,7 @@ from lib_multipass.host import (
     memory,
     networks,
     progress,
+    refusal,
     second_pass,
 )
 from lib_multipass.report import Journal, Swap
@@ -209,6 +211,8 @@ def _first_pass(original: Callable) -> Callable:
 
 
 _WRAPPED = (
+    (processing.StableDiffusionProcessingTxt2Img, "init", refusal.raising),
+    (processing.StableDiffusionProcessingTxt2Img, "close", closing.ending),
     (sd_models, "reload_model_weights", _governed_reload),
     (sd_models, "get_checkpoint_state_dict", _counted_read),
     (sd_models.SdModelData, "set_sd_model", _vae_remembered),

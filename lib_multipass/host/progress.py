@@ -20,7 +20,7 @@ from modules import sd_models, shared
 
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.host import features
-from lib_multipass.host.first_pass import job_of
+from lib_multipass.host.running import job_of
 from lib_multipass.plan import Plan
 
 _FIRST, _SECOND, _FACES = "Pass 1 of 2", "Pass 2 of 2", "faces"

@@ -19,7 +19,7 @@ from modules import sd_models, sd_vae, shared
 
 from lib_multipass.args import AUTOMATIC_VAE, SAME_VAE
 from lib_multipass.checkpoints import Checkpoint
-from lib_multipass.host import checkpoints, vaes
+from lib_multipass.host import checkpoints, running, vaes
 from lib_multipass.messages import MultipassError, reason_of
 from lib_multipass.plan import Plan
 from lib_multipass.second_pass import lasting_vae
@@ -227,8 +227,8 @@ def conditioned_on_its_own(original: Callable) -> Callable:
 
 
 def _plan_of(p: Any) -> Plan | None:
-    job = getattr(p, "_multipass", None)
-    return job.plan if job is not None and job.running else None
+    job = running.job_around(p)
+    return None if job is None else job.plan
 
 
 @contextmanager

@@ -11,10 +11,22 @@ def idle_state(host: Any) -> dict[str, Any]:
     Args:
         host: the webui's modules by name.
     """
-    from lib_multipass.host import ahead, cache, first_pass, gauge, infotext, networks, patches, progress, second_pass
+    from lib_multipass.host import (
+        ahead,
+        cache,
+        first_pass,
+        gauge,
+        infotext,
+        networks,
+        patches,
+        progress,
+        running,
+        second_pass,
+    )
 
     opts, state = vars(type(host.shared.opts)), host.shared.state
     return {
+        "running": running.job(),
         "first_pass._sampling": first_pass._sampling,
         "second_pass._vaes": second_pass._vaes,
         "second_pass._in_hires_pass": second_pass._in_hires_pass,
