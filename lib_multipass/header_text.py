@@ -34,10 +34,10 @@ LONGEST_HEADER = 100_000_000
 """Bytes; the format's own limit."""
 
 LONGEST_READ = 16_000_000
-"""Bytes; what is read at most. The header of SDXL has 360 kB, and the longest texts beside it a few MB."""
+"""Bytes; what is read at most. The header of SDXL has 360 kB, the texts beside it a few MB; a thumbnail may have more."""
 
 MOST_BRACKETS = 500_000
-"""Objects and arrays in a header; a tensor has three. What JSON makes of more would take some 100 MB."""
+"""Objects and arrays in a header that is read; a tensor has three. What JSON makes of more would take some 100 MB."""
 
 _MOST_DIMENSIONS = 64
 _NOT_JSON = "The header is not JSON as safetensors files have it."
@@ -46,6 +46,10 @@ _CONTROLS = bytes(range(32))
 
 class HeaderError(Exception):
     """The header cannot be true; the message is a sentence."""
+
+
+class UnreadHeader(Exception):
+    """The header may be good, but it has more than is read here."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +69,7 @@ def read(path: Path, size: int) -> tuple[str, int]:
 
     Raises:
         HeaderError: when the file cannot have such a header.
+        UnreadHeader: when it is longer than ``LONGEST_READ`` or has more than ``MOST_BRACKETS``.
         OSError, MemoryError: when it cannot be read.
     """
     with path.open("rb") as file:
@@ -74,10 +79,10 @@ def read(path: Path, size: int) -> tuple[str, int]:
         if length > LONGEST_HEADER:
             raise HeaderError(f"The header claims {length:,} bytes, more than the format allows.")
         if length > LONGEST_READ:
-            raise HeaderError(f"The header has {length:,} bytes; no checkpoint needs more than {LONGEST_READ:,}.")
+            raise UnreadHeader
         raw = file.read(length)
     if length > MOST_BRACKETS and raw.count(b"{") + raw.count(b"[") > MOST_BRACKETS:
-        raise HeaderError("The header describes more than any checkpoint holds.")
+        raise UnreadHeader
     try:
         return raw.decode("utf-8"), size - 8 - length
     except ValueError:
@@ -118,10 +123,8 @@ def kind(dtype: str, shape: tuple[int, ...]) -> Kind:
     Raises:
         KeyError, TypeError, ValueError: for a dtype or a shape that the format does not know.
     """
-    if len(shape) > _MOST_DIMENSIONS or not all(type(number) is int and 0 <= number < 2**63 for number in shape):
-        raise ValueError("shape")
-    count = prod(shape)
-    if count >= 2**63:
+    makes_sense = len(shape) <= _MOST_DIMENSIONS and all(type(side) is int and 0 <= side < 2**63 for side in shape)
+    if not makes_sense or (count := prod(shape)) >= 2**63:
         raise ValueError("shape")
     return Kind(dtype, shape, count, count * BITS[dtype] // 8)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from lib_multipass import header_text
 from lib_multipass.architectures import FLUX, LATENTS, REFINER, SD1, SD2, SD3, SDXL, UNKNOWN
-from lib_multipass.header_text import BITS, HeaderError, Kind
+from lib_multipass.header_text import BITS, HeaderError, Kind, UnreadHeader
 from lib_multipass.parts import DIFFUSION_MODEL, lacking
 
 CHECKPOINT, DIFFUSION_ALONE, VAE_ALONE, LORA = "checkpoint", "diffusion model alone", "VAE", "LoRA"
@@ -89,7 +89,10 @@ def state_of(path: str) -> tuple[int, int] | None:
 
 
 def read_facts(path: str | os.PathLike[str]) -> Facts:
-    """Read a file's header. A file that cannot be read or does not make sense gives facts with a ``problem``."""
+    """Read a file's header. A file that cannot be read or does not make sense gives facts with a ``problem``.
+
+    Of one whose header is too long to be read here, and of a ``.ckpt``, only the size is known.
+    """
     path = Path(path)
     size = 0
     try:
@@ -101,12 +104,12 @@ def read_facts(path: str | os.PathLike[str]) -> Facts:
         if path.suffix.lower() != ".safetensors":
             return Facts(size)
         return _facts_of_header(size, *header_text.read(path, size))
+    except (UnreadHeader, MemoryError):  # the webui may load the file all the same
+        return Facts(size)
     except HeaderError as error:
         return Facts(size, problem=str(error))
-    except OSError as error:
-        return Facts(size, problem=f"The file cannot be read: {error.strerror or error}.")
-    except (ValueError, MemoryError) as error:  # a name that the system refuses; a header too large to take apart
-        return Facts(size, problem=f"The file cannot be read: {error or 'it does not fit into memory'}.")
+    except (OSError, ValueError) as error:  # ValueError: a name that the system refuses
+        return Facts(size, problem=f"The file cannot be read: {getattr(error, 'strerror', None) or error}.")
 
 
 def tensors_and_metadata(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -118,7 +121,7 @@ def tensors_and_metadata(path: str | os.PathLike[str]) -> tuple[dict[str, Any], 
         text, data_bytes = header_text.read(path, path.stat().st_size)
         tensors = header_text.tensors_of(text, data_bytes)
         return {name: {"shape": list(kind.shape)} for name, kind in tensors.items()}, header_text.metadata_of(text)
-    except (HeaderError, OSError, ValueError, MemoryError):
+    except (HeaderError, UnreadHeader, OSError, ValueError, MemoryError):
         return {}, {}
 
 

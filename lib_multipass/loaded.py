@@ -1,8 +1,8 @@
 """What a checkpoint file is, from the model that the webui made of it: for files whose header says nothing.
 
-A ``.ckpt`` is a pickle, which is never opened here. Once the webui has loaded one, the model's tensors have the names
-that they have in the file, but for those below which the webui has put wrappers of its own (``modules/sd_hijack.py``,
-1.6.0 to 1.10.1).
+A ``.ckpt`` is a pickle, which is never opened here; the header of a ``.safetensors`` may be too long to be read. Once
+the webui has loaded such a file, the model's tensors have the names that they have in it, but for those below which the
+webui has put wrappers of its own (``modules/sd_hijack.py``, 1.6.0 to 1.10.1).
 """
 
 from __future__ import annotations

@@ -122,6 +122,18 @@ def test_the_webui_loads_a_pickle(host, files, file):
     assert facts.parameters == {DIFFUSION: {"F16": 288}, TEXT: {"F16": 72}, headers.OTHER: {"F32": 5}}
 
 
+def test_a_header_too_long_to_be_read_is_made_up_for_by_the_model(host, files, file):
+    """As of a pickle; a thumbnail among the texts makes a header that long."""
+    path = file.with_suffix(".safetensors")
+    with path.open("wb") as written:
+        written.write((17_000_000).to_bytes(8, "little"))
+        written.truncate(8 + 17_000_000 + 720)
+    info = SimpleNamespace(filename=str(path))
+    assert files.facts_of(info) == Facts(path.stat().st_size)
+    host.script_callbacks.model_loaded_callback(Model(path))
+    assert (files.facts_of(info).architecture, files.facts_of(info).kind) == (SD1, CHECKPOINT)
+
+
 def test_a_model_is_looked_at_once(host, files, file, monkeypatch):
     noted = []
     original = loaded.note

@@ -19,7 +19,7 @@ from lib_multipass.host import features
 def facts_of(checkpoint: Checkpoint) -> Facts:
     """What the file's header says; read once while the file stays the same.
 
-    Of a ``.ckpt``, which has no header, what the model said that the webui made of it, once it has.
+    Of a file whose header says nothing (``.ckpt``), what the model said that the webui made of it, once it has.
     """
     facts = remembered(checkpoint.filename)
     return facts if _tells(facts) else loaded.recall(checkpoint.filename) or facts
