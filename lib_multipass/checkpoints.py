@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import PureWindowsPath
 from typing import Protocol
 
-from lib_multipass.args import LONGEST_NAME
+from lib_multipass.args import LONGEST_NAME, short
 from lib_multipass.messages import MultipassError
 from lib_multipass.wording import nearest_names
 
@@ -65,7 +65,13 @@ def resolve(query: str, known: Iterable[Checkpoint], field: str) -> Checkpoint:
             raise MultipassError(
                 f"{field}: {query!r} means {len(found)} checkpoints ({names}); give one of these names."
             )
-    raise MultipassError(f"{field}: there is no checkpoint {query!r}; {_nearest(text, known)}.")
+    raise MultipassError(f"{field}: {absent(query, known)}.")
+
+
+def absent(query: str, known: Iterable[Checkpoint]) -> str:
+    """What to say of a name that leads nowhere: that it does, and the nearest names; not a whole sentence."""
+    name = repr(query) if len(query) <= LONGEST_NAME else short(query)
+    return f"there is no checkpoint {name}; {_nearest(query.strip(), list(known))}"
 
 
 def _tests(text: str) -> list[Callable[[Checkpoint], bool]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PureWindowsPath
 from typing import Any
 
-from lib_multipass.args import SAME_VAE, VAE_MODES, PassArgs, label
+from lib_multipass.args import LONGEST_NAME, SAME_VAE, VAE_MODES, PassArgs, label, short
 from lib_multipass.messages import MultipassError
 from lib_multipass.wording import nearest_names
 
@@ -62,7 +62,13 @@ def resolve_vae(query: str, known: Iterable[str]) -> str:
         if found:
             names = ", ".join(sorted(found))
             raise MultipassError(f"{label('vae')}: {query!r} means {len(found)} files ({names}); give one of these.")
-    raise MultipassError(f"{label('vae')}: there is no VAE {query!r}; {_nearest(name, known)}.")
+    raise MultipassError(f"{label('vae')}: {absent_vae(query, known)}.")
+
+
+def absent_vae(query: str, known: Iterable[str]) -> str:
+    """What to say of a name that leads to no VAE file: that it does not, and the nearest names; no whole sentence."""
+    name = repr(query) if len(query) <= LONGEST_NAME else short(query)
+    return f"there is no VAE {name}; {_nearest(PureWindowsPath(query[-LONGEST_NAME:].strip()).name, list(known))}"
 
 
 def _plain(name: str) -> str:

@@ -236,7 +236,7 @@ def test_a_plan_looks_for_no_file_that_is_not_listed(host, asks, bait, name):
         with watching() as touched:
             answer = asks.post("/multipass/v1/plan", json={**usual, **fill(given)})
         assert touched.beyond(*lists_of(host)) == [], place
-        refused = place in ("checkpoint", "adetailer", "vae", "selected")
+        refused = place in ("checkpoint", "adetailer", "vae", "selected", "refiner")
         assert answer.status_code == (422 if refused else 200), place
         assert str(host.paths.data_path) not in answer.text
 

@@ -9,7 +9,7 @@ from typing import Any
 from modules import sd_models
 
 from lib_multipass.args import short
-from lib_multipass.checkpoints import Checkpoint, resolve
+from lib_multipass.checkpoints import Checkpoint, absent, resolve
 from lib_multipass.host import features
 from lib_multipass.messages import MultipassError
 
@@ -65,9 +65,11 @@ def base_of(p: Any) -> Checkpoint:
     Raises:
         MultipassError: for an override that the webui would drop.
     """
-    name = _override_of(p)
+    name, field = _override_of(p), "override_settings.sd_model_checkpoint"
+    if name and not isinstance(name, str):
+        raise MultipassError(f"{field}: {short(name)} is not allowed here; it has to be a text.")
     if name and by_alias(name) is None:
-        raise MultipassError(f"override_settings.sd_model_checkpoint: there is no checkpoint {short(name)}.")
+        raise MultipassError(f"{field}: {absent(name, known())}.")
     return first_of(p)
 
 
@@ -76,9 +78,18 @@ def _override_of(p: Any) -> str | None:
 
 
 def refiner_of(p: Any) -> Checkpoint | None:
-    """The job's refiner checkpoint, resolved as the webui will resolve it."""
+    """The job's refiner checkpoint, resolved as the webui will resolve it.
+
+    Raises:
+        MultipassError: for a name over which the webui would fail.
+    """
     name = getattr(p, "refiner_checkpoint", None)
-    return None if name in (None, "", "None", "none") else sd_models.get_closet_checkpoint_match(name)
+    if name in (None, "", "None", "none"):
+        return None
+    found = sd_models.get_closet_checkpoint_match(name)
+    if found is None:
+        raise MultipassError(f"Refiner: {absent(name, known())}.")
+    return found
 
 
 def by_alias(name: Any) -> Checkpoint | None:

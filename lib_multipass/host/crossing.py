@@ -107,16 +107,21 @@ def _pixel_upscalers() -> list[str]:
 
 
 def refiner_of(p: Any) -> Checkpoint | None:
-    """The checkpoint that will take over as refiner; None too if it is set to take over at the very end."""
-    never = p.refiner_switch_at is not None and p.refiner_switch_at >= 1
-    return None if never else checkpoints.refiner_of(p)
+    """The checkpoint that will take over as refiner; None too if it is set to take over at the very end.
+
+    Raises:
+        MultipassError: for a name over which the webui would fail, at the very end too.
+    """
+    refiner = checkpoints.refiner_of(p)
+    return None if p.refiner_switch_at is not None and p.refiner_switch_at >= 1 else refiner
 
 
 def check_refiner(p: Any, plan: Plan) -> None:
     """Say what a refiner does to the second pass, and refuse one that cannot go on where it takes over.
 
     Raises:
-        MultipassError: when the refiner's latent space is another than that of the checkpoint before it.
+        MultipassError: when there is no such checkpoint, or when its latent space is another than that of the
+            checkpoint before it.
     """
     refiner = refiner_of(p)
     if refiner is None:

@@ -23,6 +23,7 @@ from lib_multipass.host import (
     checkpoints,
     control,
     crossing,
+    dropped,
     features,
     first_pass,
     follow,
@@ -166,6 +167,7 @@ def _declare(p: Any, args: PassArgs) -> None:
     crossing.cross_in_pixels(p, plan)
     _choose_second(p, plan)
     detailer = _aim_adetailer(p, plan, args.adetailer_follows)
+    dropped.comment(p, plan, detailer.args if detailer else [])
 
     job = Job(p, Outlook(p, plan, detailer.checkpoints(plan.base) if detailer else [], args.keep))
     job.shown = first_pass.Shown() if args.show_first_pass else None

@@ -9,7 +9,7 @@ from typing import Any
 from lib_multipass.args import SAME_AS_SECOND, SAME_VAE, PassArgs
 from lib_multipass.detailer import enabled_tabs
 from lib_multipass.forecast import Forecast
-from lib_multipass.host import adetailer, crossing, outlook, vaes
+from lib_multipass.host import adetailer, crossing, dropped, outlook, vaes
 from lib_multipass.messages import MultipassError
 from lib_multipass.plan import Plan
 
@@ -46,10 +46,12 @@ def plan_of(request: PlanRequest) -> Forecast:
     job = SimpleNamespace(**vars(request))
     args = PassArgs.parse(_args_of(request, "multipass"))
     plan = outlook.plan_of(job, args)
-    tabs = adetailer.checkpoints_of(_args_of(request, "adetailer"), plan)
+    faces = _args_of(request, "adetailer")
+    tabs = adetailer.checkpoints_of(faces, plan)
     warnings = _warnings(request, args, plan)
     job.comment = warnings.append
     crossing.check_refiner(job, plan)
+    dropped.comment(job, plan, faces)
     return outlook.Outlook(job, plan, tabs, args.keep).forecast(warnings)
 
 
