@@ -34,7 +34,7 @@ LONGEST_HEADER = 100_000_000
 """Bytes; the format's own limit."""
 
 LONGEST_READ = 16_000_000
-"""Bytes; what is read at most. The header of SDXL has 360 kB, the texts beside it a few MB; a thumbnail may have more."""
+"""Bytes; what is read at most. The header of SDXL has 360 kB, the texts beside it some MB, with a thumbnail more."""
 
 MOST_BRACKETS = 500_000
 """Objects and arrays in a header that is read; a tensor has three. What JSON makes of more would take some 100 MB."""
@@ -48,7 +48,7 @@ class HeaderError(Exception):
     """The header cannot be true; the message is a sentence."""
 
 
-class UnreadHeader(Exception):
+class UnreadHeaderError(Exception):
     """The header may be good, but it has more than is read here."""
 
 
@@ -69,7 +69,7 @@ def read(path: Path, size: int) -> tuple[str, int]:
 
     Raises:
         HeaderError: when the file cannot have such a header.
-        UnreadHeader: when it is longer than ``LONGEST_READ`` or has more than ``MOST_BRACKETS``.
+        UnreadHeaderError: when it is longer than ``LONGEST_READ`` or has more than ``MOST_BRACKETS``.
         OSError, MemoryError: when it cannot be read.
     """
     with path.open("rb") as file:
@@ -79,10 +79,10 @@ def read(path: Path, size: int) -> tuple[str, int]:
         if length > LONGEST_HEADER:
             raise HeaderError(f"The header claims {length:,} bytes, more than the format allows.")
         if length > LONGEST_READ:
-            raise UnreadHeader
+            raise UnreadHeaderError
         raw = file.read(length)
     if length > MOST_BRACKETS and raw.count(b"{") + raw.count(b"[") > MOST_BRACKETS:
-        raise UnreadHeader
+        raise UnreadHeaderError
     try:
         return raw.decode("utf-8"), size - 8 - length
     except ValueError:

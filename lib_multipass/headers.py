@@ -16,7 +16,7 @@ from typing import Any
 
 from lib_multipass import header_text
 from lib_multipass.architectures import FLUX, LATENTS, REFINER, SD1, SD2, SD3, SDXL, UNKNOWN
-from lib_multipass.header_text import BITS, HeaderError, Kind, UnreadHeader
+from lib_multipass.header_text import BITS, HeaderError, Kind, UnreadHeaderError
 from lib_multipass.parts import DIFFUSION_MODEL, lacking
 
 CHECKPOINT, DIFFUSION_ALONE, VAE_ALONE, LORA = "checkpoint", "diffusion model alone", "VAE", "LoRA"
@@ -104,7 +104,7 @@ def read_facts(path: str | os.PathLike[str]) -> Facts:
         if path.suffix.lower() != ".safetensors":
             return Facts(size)
         return _facts_of_header(size, *header_text.read(path, size))
-    except (UnreadHeader, MemoryError):  # the webui may load the file all the same
+    except (UnreadHeaderError, MemoryError):  # the webui may load the file all the same
         return Facts(size)
     except HeaderError as error:
         return Facts(size, problem=str(error))
@@ -121,7 +121,7 @@ def tensors_and_metadata(path: str | os.PathLike[str]) -> tuple[dict[str, Any], 
         text, data_bytes = header_text.read(path, path.stat().st_size)
         tensors = header_text.tensors_of(text, data_bytes)
         return {name: {"shape": list(kind.shape)} for name, kind in tensors.items()}, header_text.metadata_of(text)
-    except (HeaderError, UnreadHeader, OSError, ValueError, MemoryError):
+    except (HeaderError, UnreadHeaderError, OSError, ValueError, MemoryError):
         return {}, {}
 
 

@@ -1,4 +1,4 @@
-"""Names that lead nowhere, in the fields of a request that are not ours: refused or told, always with the nearest ones."""
+"""Names that lead nowhere, in fields of a request that are not ours: refused or told, with the nearest ones."""
 
 import pytest
 

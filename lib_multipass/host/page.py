@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gradio as gr
-from modules import sd_models, sd_vae, shared
+from modules import shared
 from modules.ui_common import refresh_symbol
 from modules.ui_components import InputAccordion, ToolButton
 
 from lib_multipass import NAME
 from lib_multipass import args as fields
-from lib_multipass.host import ahead, checkpoints, crossing, keeping, paste, planline, swap, vaes
+from lib_multipass.host import ahead, choices, crossing, keeping, paste, planline, swap
 from lib_multipass.host.release import release
 
 HIRES_CONTROLS = {
@@ -28,16 +29,22 @@ page as it shall be, then press <i>View changes</i> and <i>Apply</i> under <i>Se
 """A setting of ours beside it would never win: ui-config.json has every control's value from the first start on."""
 
 _controls: dict[str, Any] = {}
+_files: dict[str, gr.Dropdown] = {}
 _plan_line: planline.PlanLine | None = None
 """Of the page that is being built."""
 
 
 def remember(component: Any, elem_id: str | None) -> None:
-    """Keep the hires controls of a page that is being built; their ``value`` follows the user's ui-config.json."""
+    """Keep the hires controls of a page that is being built; their ``value`` follows the user's ui-config.json.
+
+    After the last component of ours and of the webui's that matters here, make ready for that file.
+    """
     if elem_id in HIRES_CONTROLS:
         _controls[HIRES_CONTROLS[elem_id]] = component
     paste.remember(component, elem_id)
     planline.remember(component, elem_id, _plan_line)
+    if elem_id == planline.LAST:
+        choices.expect_saved(_files)
 
 
 def hires_defaults() -> dict[str, Any]:
@@ -91,11 +98,12 @@ def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
                 made |= {name: _control(name, elem_id) for name in fields.FIELDS if name not in made}
             _release_row(elem_id)
         ask = _unsaved(gr.Button("Plan", visible=False, elem_id=elem_id("ask")))
-    files = [made[name] for name in _CHOICES]
-    refresh.click(fn=lambda: _refresh(files), inputs=[], outputs=files)
-    global _plan_line  # pages are built one at a time, before they are served
+    files = {name: made[name] for name in choices.OFFERED}
+    refresh.click(fn=partial(choices.refresh, files), inputs=[*files.values()], outputs=[*files.values()])
+    global _plan_line, _files  # pages are built one at a time, before they are served
+    _files = files
     _plan_line = planline.PlanLine(line, ask, [made[name] for name in fields.FIELDS], pasting.base)
-    return [made[name] for name in fields.FIELDS], pasting.fields(made, _CHOICES)
+    return [made[name] for name in fields.FIELDS], pasting.fields(made, choices.OFFERED)
 
 
 def _checkpoint_buttons(checkpoint: gr.Dropdown, elem_id: Callable[[str], str]) -> ToolButton:
@@ -125,14 +133,6 @@ def _unsaved(component: Any) -> Any:
     return component
 
 
-_CHOICES: dict[str, Callable[[], list[str]]] = {
-    "checkpoint": checkpoints.tiles,
-    "adetailer": lambda: [*fields.ADETAILER_MODES, *checkpoints.tiles()],
-    "vae": lambda: [*fields.VAE_MODES, *vaes.names()],
-}
-"""Dropdowns whose choices are files."""
-
-
 def _control(name: str, elem_id: Callable[[str], str]) -> Any:
     about = fields.FIELDS[name].metadata
     common = {
@@ -146,15 +146,8 @@ def _control(name: str, elem_id: Callable[[str], str]) -> Any:
         return gr.Slider(minimum=lowest, maximum=highest, step=step, **common)
     if isinstance(fields.default(name), bool):
         return gr.Checkbox(**common)
-    return gr.Dropdown(choices=_CHOICES[name]() if name in _CHOICES else list(about["choices"]), **common)
-
-
-def _refresh(dropdowns: list[gr.Dropdown]) -> list[dict]:
-    sd_models.list_models()
-    sd_vae.refresh_vae_list()
-    for dropdown, choices in zip(dropdowns, _CHOICES.values(), strict=True):
-        dropdown.choices = choices()
-    return [gr.update(choices=dropdown.choices) for dropdown in dropdowns]
+    offered = choices.OFFERED[name]() if name in choices.OFFERED else list(about["choices"])
+    return gr.Dropdown(choices=offered, **common)
 
 
 def _release() -> dict:

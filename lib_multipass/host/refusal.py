@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from modules import shared
+from modules import sd_models, shared
 
 from lib_multipass.host import running
 from lib_multipass.messages import MultipassError
@@ -58,6 +58,10 @@ def refuse(p: Any, sentence: str) -> None:
     # Its checkpoint may be what is wrong, and would be loaded before.
     overrides = p.override_settings or {}
     p.override_settings = {name: value for name, value in overrides.items() if name != "sd_model_checkpoint"}
+    # Over a refiner that is not there the webui would fail in its own words, before it comes to this sentence.
+    refiner = getattr(p, "refiner_checkpoint", None)
+    if refiner and sd_models.get_closet_checkpoint_match(refiner) is None:
+        p.refiner_checkpoint = None
     p._multipass_refused = sentence
     whole = _whole_of(p)
     if whole is not None:

@@ -14,6 +14,7 @@ from lib_multipass.headers import remembered
 from lib_multipass.host import files
 from lib_multipass.messages import MultipassError
 from lib_multipass.plan import Plan
+from lib_multipass.second_pass import resolve_vae
 
 SETTING = "sd_vae"
 
@@ -21,6 +22,14 @@ SETTING = "sd_vae"
 def names() -> list[str]:
     """The names of all VAE files that the webui lists."""
     return list(sd_vae.vae_dict)
+
+
+def shown(name: str) -> str:
+    """The name in a dropdown for any name of a VAE; itself if it means none or several."""
+    try:
+        return resolve_vae(name, names())
+    except MultipassError:
+        return name
 
 
 def setting_of(p: Any) -> str:

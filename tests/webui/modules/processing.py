@@ -182,6 +182,9 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     p.sd_model_name, p.sd_model_hash = (shared.sd_model.sd_checkpoint_info.name_for_extra, p.sd_model.sd_model_hash)
     p.sd_vae_name = sd_vae.get_loaded_vae_name()
     sd_hijack.model_hijack.apply_circular(bool(p.tiling))
+    refined = p.refiner_checkpoint not in (None, "", "None", "none")
+    if refined and sd_models.get_closet_checkpoint_match(p.refiner_checkpoint) is None:
+        raise RuntimeError(f"no checkpoint is called {p.refiner_checkpoint}")
     p.setup_prompts()
     p.all_seeds = [seed + i for i in range(len(p.all_prompts))]
     p.all_subseeds = [subseed + i for i in range(len(p.all_prompts))]

@@ -159,6 +159,8 @@ class ScriptRunner:
             controls = script.controls = script.ui(script.is_img2img)
             if controls is None:
                 return
+            for control in controls:
+                control.custom_script_source = Path(script.filename).name
             script.name = script.title().lower()
             script.api_info = {
                 "name": script.name,

@@ -20,6 +20,7 @@ parser.add_argument("--like", choices=["1.6.0", "1.10.1", "forge"], default="1.1
 parser.add_argument("--use-cpu", nargs="+", default=[])
 parser.add_argument("--api-auth", default=None, help="name:password pairs, separated by commas")
 parser.add_argument("--vae-path", default=None)
+parser.add_argument("--ui-config-file", default=None)
 parser.add_argument("--freeze-specific-settings", default=None)
 parser.add_argument("--device-memory", type=int, metavar="BYTES", help="pretend a CUDA device of this size")
 parser.add_argument("--host-memory", type=int, metavar="BYTES", help="pretend so much RAM for models and files")
@@ -40,4 +41,5 @@ _folder = _data_dir()
 script_loading.preload_extensions(str(Path(_folder) / "extensions"), parser)
 cmd_opts = parser.parse_args(mini.arguments)
 cmd_opts.data_dir = _folder
+cmd_opts.ui_config_file = cmd_opts.ui_config_file or str(Path(_folder) / "ui-config.json")
 mini.old_host = cmd_opts.like == "1.6.0"

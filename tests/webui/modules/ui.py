@@ -11,6 +11,7 @@ from modules import (
     sd_samplers,
     shared,
     txt2img,
+    ui_loadsave,
 )
 from modules import infotext_utils as parameters_copypaste
 from modules.call_queue import wrap_gradio_gpu_call
@@ -33,8 +34,9 @@ def create_ui():
     with gr.Blocks(analytics_enabled=False, title="Miniature webui") as demo:
         _quick_settings()
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img"):
+            with gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img") as txt2img_tab:
                 prompt = _txt2img_tab()
+            ui_loadsave.restore(txt2img_tab, "txt2img", shared.cmd_opts.ui_config_file)
             with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"):
                 _png_info_tab(tabs)
             with gr.Tab("Settings", id="settings", elem_id="tab_settings"):
