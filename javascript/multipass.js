@@ -12,6 +12,7 @@
     var askedAt = 0; // 0 once the answer is here
     var stale = true; // the line does not show the page's state
     var ticked = false;
+    var byHand = false; // somebody is just clicking the panel's title, or pressing a key on it
 
     function find(id) {
         return gradioApp().querySelector('#' + id);
@@ -34,8 +35,8 @@
         return part('enabled-checkbox').querySelector('input').checked;
     }
 
-    function isOpen() {
-        return titleOf(part('enabled')).classList.contains('open');
+    function isOpen(accordion) {
+        return titleOf(accordion).classList.contains('open');
     }
 
     function isGenerating() {
@@ -51,7 +52,7 @@
 
     function ask() {
         var waiting = Date.now() - askedAt < PATIENCE;
-        if (stale && !waiting && isThere() && isTicked() && isOpen() && !isGenerating() && !isTyping()) {
+        if (stale && !waiting && isThere() && isTicked() && isOpen(part('enabled')) && !isGenerating() && !isTyping()) {
             stale = false;
             askedAt = Date.now();
             part('ask').click();
@@ -111,19 +112,54 @@
         });
     }
 
+    function foldOut(accordion) {
+        if (!isOpen(accordion)) {
+            titleOf(accordion).click();
+        }
+    }
+
     /* Ticking Multipass means two passes, so it opens and ticks Hires. fix too. Unticking leaves Hires. fix alone. */
-    function onTick() {
+    function tickHires() {
         var hires = find('txt2img_hr-checkbox');
-        if (isTicked() && !ticked && hires && !hires.querySelector('input').checked) {
+        if (hires && !hires.querySelector('input').checked) {
             inputAccordionChecked('txt2img_hr', true);
             setTimeout(function() {
-                var title = titleOf(find('txt2img_hr'));
-                if (!title.classList.contains('open')) {
-                    title.click();
-                }
+                foldOut(find('txt2img_hr'));
             });
         }
+    }
+
+    /* From 1.7.0 a click on the box in the title ticks and does not fold out. What has to be chosen must be seen. */
+    function leadToCheckpoint() {
+        var field = part('checkpoint').querySelector('input');
+        if (field.value === '') {
+            setTimeout(function() {
+                foldOut(part('enabled'));
+                setTimeout(function() { // once it is drawn
+                    field.focus();
+                });
+            });
+        }
+    }
+
+    function onTick() {
+        if (isTicked() && !ticked) {
+            tickHires();
+            if (byHand) { // not by a paste
+                leadToCheckpoint();
+            }
+        }
         onChanged();
+    }
+
+    /* What it does to the tick it does before anything else happens. */
+    function onHand(event) {
+        if (event.isTrusted) {
+            byHand = true;
+            setTimeout(function() {
+                byHand = false;
+            });
+        }
     }
 
     /* The webui's own way from its Checkpoints tab to the setting. */
@@ -190,6 +226,9 @@
             return;
         }
         panel.dataset.multipass = 'connected';
+        ['click', 'keydown'].forEach(function(name) {
+            titleOf(panel).addEventListener(name, onHand, true);
+        });
         describe();
         follow();
         part('enabled-checkbox').querySelector('input').addEventListener('input', onTick);

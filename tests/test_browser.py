@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from lib_multipass.args import label
 from support import browser as browsers
@@ -24,8 +24,8 @@ pytestmark = [
 @pytest.fixture
 def tab(request: pytest.FixtureRequest, webui, tab_of: Callable[..., Tab]) -> Tab:
     """The page with A selected."""
-    if str(webui) == "miniature-1.6.0" and request.function not in WHERE_JOBS_RUN:
-        pytest.skip("the page is the same on both kinds of the miniature")
+    if str(webui) == "miniature-1.6.0" and request.function not in ON_BOTH:
+        pytest.skip("this is the same on both kinds of the miniature")
     pair = request.getfixturevalue("pair")
     pair.ours.client.post("/sdapi/v1/options", {"sd_model_checkpoint": f"{A}.safetensors"})
     return tab_of(pair.ours)
@@ -72,6 +72,83 @@ def test_from_the_tick_to_the_same_picture_again(tab):
     tab.expect_plan(f"→ 2 {B} · ")
     assert without(tab.generate()) == without(infotext)
     assert tab.picture() == picture
+
+
+def title_of(tab: Tab) -> Locator:
+    return tab.part("enabled").locator("> .label-wrap")
+
+
+def tick_in_title(tab: Tab) -> Locator | None:
+    """The box in the panel's title, which is ticked apart from folding out; webuis up to 1.6.0 have none."""
+    box = title_of(tab).locator("input")
+    return box if box.count() else None
+
+
+def tick_by_hand(tab: Tab, how: str) -> None:
+    box = tick_in_title(tab) or title_of(tab)
+    if how == "keyboard":
+        box.focus()
+        tab.page.keyboard.press("Space")
+    else:
+        box.click()
+
+
+def folded_out(tab: Tab) -> bool:
+    return "open" in title_of(tab).get_attribute("class").split()
+
+
+FOCUSED = "document.activeElement.closest('[id^=script_multipass]')?.id ?? ''"
+
+
+@pytest.mark.parametrize("how", ["mouse", "keyboard"])
+def test_who_ticks_is_led_to_what_has_to_be_chosen(tab, how):
+    tick_by_hand(tab, how)
+    tab.wait(lambda: tab.page.evaluate(FOCUSED) == "script_multipass_checkpoint", seconds=10)
+    expect(tab.part("plan")).to_be_visible()
+    assert folded_out(tab)
+    assert tab.is_ticked("script_multipass_enabled")
+    tab.wait(lambda: tab.is_ticked("txt2img_hr"))
+    tab.page.keyboard.type(B)
+    tab.page.keyboard.press("Enter")
+    tab.expect_plan(f"→ 2 {B} · ")
+
+    tick_by_hand(tab, how)
+    tab.wait(lambda: not tab.is_ticked("script_multipass_enabled"))
+    tab.settle()
+    assert folded_out(tab) is (tick_in_title(tab) is not None)  # as the webui has it
+    assert tab.page.evaluate(FOCUSED) != "script_multipass_checkpoint"
+
+
+@pytest.mark.parametrize("how", ["mouse", "keyboard"])
+def test_who_has_chosen_is_left_alone(tab, how):
+    tab.tick()
+    tab.choose("script_multipass_checkpoint", B)
+    tab.tick(False)
+    title_of(tab).locator("> .icon").click() if folded_out(tab) else None
+    assert not folded_out(tab)
+    tick_by_hand(tab, how)
+    tab.wait(lambda: tab.is_ticked("script_multipass_enabled"))
+    tab.settle()
+    assert folded_out(tab) is (tick_in_title(tab) is None)  # as the webui has it
+    assert tab.page.evaluate(FOCUSED) != "script_multipass_checkpoint"
+
+
+def test_what_is_ticked_by_the_page_takes_no_focus(tab):
+    """By a pasted picture whose second checkpoint is empty, or by another extension's script."""
+    prompt = tab.page.locator("#txt2img_prompt textarea")
+    prompt.focus()
+    tab.page.evaluate("inputAccordionChecked('script_multipass_enabled', true)")
+    tab.wait(lambda: tab.is_ticked("script_multipass_enabled"))
+    tab.settle()
+    assert tab.page.evaluate("document.activeElement.closest('[id]').id") == "txt2img_prompt"
+    tab.page.evaluate("inputAccordionChecked('script_multipass_enabled', false)")
+    tab.wait(lambda: not tab.is_ticked("script_multipass_enabled"))
+    tab.paste(
+        "a cat\nSteps: 4, Sampler: Euler, CFG scale: 5, Seed: 7, Size: 64x64, Denoising strength: 0.6, "
+        f"Hires upscale: 2, Hires upscaler: Latent, Multipass checkpoint: {B}"
+    )
+    assert tab.is_ticked("script_multipass_enabled")
+    assert tab.page.evaluate(FOCUSED) == ""
 
 
 def test_swap(tab):
@@ -382,6 +459,7 @@ def test_defaults_of_the_page_tick_and_fill_the_panel(start, tab_of, tmp_path):
         tab = tab_of(server)
         if "txt2img/Hires. fix/value" in json.loads(kept.read_text(encoding="utf-8")):
             tab.expect_plan("Hires. fix is off")
+            assert tab.page.evaluate(FOCUSED) == ""
         else:  # 1.6.0 has no defaults for accordions with a tick
             tab.tick()
         tab.expect_plan(f"→ 2 {B} · ")
@@ -441,4 +519,12 @@ def test_a_saved_default_outlives_the_title_of_its_file(start, tab_of, tmp_path)
         assert f"Multipass checkpoint: {titles['checkpoint']}" in again.generate()
 
 
-WHERE_JOBS_RUN = (test_from_the_tick_to_the_same_picture_again, test_swap, test_release_says_what_was_freed)
+ON_BOTH = (
+    test_from_the_tick_to_the_same_picture_again,
+    test_swap,
+    test_release_says_what_was_freed,
+    test_who_ticks_is_led_to_what_has_to_be_chosen,
+    test_who_has_chosen_is_left_alone,
+    test_what_is_ticked_by_the_page_takes_no_focus,
+)
+"""Where jobs run, or the title of an accordion matters."""

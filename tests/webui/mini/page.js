@@ -39,28 +39,45 @@ uiLoaded.push(showTooltips);
 
 // The Python side calls this when the hidden checkbox changes.
 function inputAccordionChecked(id, on) {
-    const label = gradioApp().querySelector(`#${id} > .label-wrap`);
-    if (label && label.classList.contains("open") !== on) label.click();
+    accordions[id](on);
 }
 
-// An accordion is open exactly when it is ticked: the tick follows the label, the hidden checkbox the tick.
+// The old host has no tick in the label: open is ticked. In the new one open and ticked go together until somebody
+// clicks the tick itself; from then on each goes its own way. Either tells the hidden checkbox, even of nothing new.
+const accordions = {};
 function drawTick(accordion) {
     const label = accordion.querySelector(".label-wrap");
     const hidden = gradioApp().querySelector(`#${accordion.id}-checkbox input`);
     if (!label || !hidden || accordion.dataset.ticked) return;
     accordion.dataset.ticked = "yes";
-    const tick = document.createElement("input");
-    tick.type = "checkbox";
-    tick.id = `${accordion.id}-visible-checkbox`;
-    tick.className = "input-accordion-checkbox";
-    tick.checked = label.classList.contains("open");
-    tick.style.pointerEvents = "none";
-    label.prepend(tick);
+    const isOpen = () => label.classList.contains("open");
+    let together = true;
+    const tell = (on) => {
+        if (tick) tick.checked = on;
+        hidden.checked = on;
+        hidden.dispatchEvent(new Event("input", { bubbles: true }));
+    };
+    accordions[accordion.id] = (on) => {
+        if (together && isOpen() !== on) label.click();
+        if (tick) tell(on);
+    };
+    const tick = window.miniatureIsOld ? null : document.createElement("input");
+    if (tick) {
+        tick.type = "checkbox";
+        tick.id = `${accordion.id}-visible-checkbox`;
+        tick.className = "input-accordion-checkbox";
+        tick.checked = isOpen();
+        tick.addEventListener("click", (event) => {
+            together = false;
+            event.stopPropagation();
+        });
+        tick.addEventListener("input", () => tell(tick.checked));
+        label.querySelector("span").prepend(tick);
+    }
     const extra = gradioApp().querySelector(`#${accordion.id}-extra`);
     if (extra) label.append(extra);
     new MutationObserver(() => {
-        tick.checked = label.classList.contains("open");
-        if (hidden.checked !== tick.checked) hidden.click();
+        if (together) tell(isOpen());
     }).observe(label, { attributes: true, attributeFilter: ["class"] });
 }
 

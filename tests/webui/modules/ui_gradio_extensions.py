@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import gradio as gr
+import mini
 from modules import scripts, shared
 
 
 def _head():
     own = Path(shared.__file__).parents[1] / "mini"
     files = [own / "page.js", *(Path(script.path) for script in scripts.list_scripts("javascript", ".js"))]
-    parts = [f'<script data-file="{file.name}">\n{file.read_text(encoding="utf8")}</script>' for file in files]
+    parts = [f"<script>window.miniatureIsOld = {str(mini.old_host).lower()};</script>"]
+    parts += [f'<script data-file="{file.name}">\n{file.read_text(encoding="utf8")}</script>' for file in files]
     sheets = [own / "page.css", *map(Path, scripts.list_files_with_name("style.css"))]
     return "\n".join(parts + [f"<style>\n{sheet.read_text(encoding='utf8')}</style>" for sheet in sheets])
 
