@@ -7,12 +7,10 @@ they were.
 
 from __future__ import annotations
 
-import gc
 import os
 import zlib
 
 import pytest
-import torch
 
 from support import faults
 from support.switchboard import OF_OURS, OF_THE_MINIATURE, OF_THE_WEBUI, places, switchboard
@@ -26,10 +24,6 @@ def stage(host, request):
     """The miniature as each kind of host, with a switch in every function."""
     import mini
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    gc.collect()
-    gc.freeze()  # otherwise most of the time goes into looking through everything that is imported
     old, mini.old_host = mini.old_host, request.param
     options = dict(host.shared.opts.data)
     # One that is not stored would keep what a job overrides it with, from 1.7.0 on; up to 1.6.0 the job would fail.
@@ -39,8 +33,6 @@ def stage(host, request):
         yield made
     host.shared.opts.data = options
     mini.old_host = old
-    torch.set_num_threads(threads)
-    gc.unfreeze()
     print(f"\n{made.injected} faults injected")
 
 

@@ -7,13 +7,11 @@ alone.
 from __future__ import annotations
 
 import copy
-import gc
 import os
 import shutil
 from pathlib import Path
 
 import pytest
-import torch
 
 from support import order_checks
 from support.hands import Inside
@@ -99,15 +97,9 @@ class Ground:
 
 @pytest.fixture
 def ground(host, tmp_path):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     made = Ground(host, tmp_path / "originals")
-    gc.collect()
-    gc.freeze()  # the models' rubbish is collected at every swap; nothing else is looked through then
     yield made
-    gc.unfreeze()
     made.reset()
-    torch.set_num_threads(threads)
 
 
 def check(ground: Ground, expected: Expected):

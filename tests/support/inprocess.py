@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from contextlib import closing
 from pathlib import Path
 
+from fastapi import FastAPI
+
 from support.webuis import MINIATURE, fill, miniatures
 
 
 def start_miniature(data: Path) -> Host:
-    """Import the miniature's modules into this process; once, since they keep their state."""
+    """Import the miniature's modules into this process; once, since they keep their state.
+
+    Whoever waits for a model's memory calls the collector, which looks through all of torch and gradio unless they are
+    frozen; and torch's threads take longer to wait for each other than such small models take to compute.
+    """
     fill(data, miniatures()[0], multipass=True, config={"disabled_extensions": []})
     sys.path.insert(0, str(MINIATURE))
     import mini
+    import torch
 
+    torch.set_num_threads(1)
     mini.arguments = ["--api", "--nowebui", "--data-dir", str(data)]
     host = Host()
     host.initialize.initialize()
     host.build_page()
+    host.start_app()
+    gc.freeze()
     return host
 
 
@@ -34,11 +45,16 @@ class Host:
         build(self.scripts.scripts_txt2img, False)
         build(self.scripts.scripts_img2img, True)
 
+    def start_app(self):
+        """Tell the extensions that the webui is up."""
+        self.script_callbacks.app_started_callback(None, FastAPI())
+
     def reload_ui(self):
         """What the webui does for "Reload UI"."""
         self.script_callbacks.script_unloaded_callback()
         self.initialize.initialize_rest(reload_script_modules=True)
         self.build_page()
+        self.start_app()
 
     def script(self, title="Multipass"):
         return next(s for s in self.scripts.scripts_txt2img.alwayson_scripts if s.title() == title)

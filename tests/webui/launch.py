@@ -1,6 +1,7 @@
 """Starts the miniature webui, with the real one's command line: python launch.py --api --port 7860."""
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -34,6 +35,7 @@ def api_only():
     Api(app, call_queue.queue_lock)
     script_callbacks.before_ui_callback()
     script_callbacks.app_started_callback(None, app)
+    gc.freeze()
     port = shared.cmd_opts.port or 7861
     print(f"Startup time: {startup_timer.summary()}.", flush=True)
     print(f"Running on local URL:  http://127.0.0.1:{port}", flush=True)
@@ -57,6 +59,7 @@ def webui():
 
             Api(app, call_queue.queue_lock)
         script_callbacks.app_started_callback(shared.demo, app)
+        gc.freeze()  # or every swap looks through all of torch, gradio and the page
         print(f"Startup time: {startup_timer.summary()}.", flush=True)
         while (command := shared.state.wait_for_server_command(timeout=5)) is None:
             pass
