@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -20,7 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support import forked
 from support.client import Client
+from support.forked import Forked
 
 REPOSITORY = Path(__file__).parents[2]
 MINIATURE = REPOSITORY / "tests" / "webui"
@@ -109,7 +110,7 @@ class Server:
     webui: Webui
     data: Path
     client: Client
-    process: subprocess.Popen = field(repr=False)
+    process: subprocess.Popen | Forked = field(repr=False)
 
     @property
     def log(self) -> str:
@@ -149,10 +150,9 @@ def running(
     """
     fill(data, webui, multipass, config or {}, checkpoints, neighbours)
     port = _free_port()
-    command = [webui.python, str(webui.root / "launch.py"), *FLAGS, *device, *webui.flags, *flags]
-    command += ["--port", str(port), "--data-dir", str(data)]
+    arguments = [*FLAGS, *device, *webui.flags, *flags, "--port", str(port), "--data-dir", str(data)]
     if webui.real and webui.adetailer:
-        command.append("--ad-no-huggingface")
+        arguments.append("--ad-no-huggingface")
     variables = {
         **os.environ,
         **ENVIRONMENT,
@@ -160,26 +160,29 @@ def running(
         "PROBE_TEXT_ENCODER": str(data / "multipass-tiny.json") if webui.real else "",
         **(environment or {}),
     }
-    with (data / "log.txt").open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=webui.root,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+    process = _launch(webui, arguments, variables, data / "log.txt")
     server = Server(webui, data, Client(f"http://127.0.0.1:{port}"), process)
     try:
         _wait(server)
         yield server
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.terminate()
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _launch(webui: Webui, arguments: list[str], variables: dict[str, str], log: Path) -> subprocess.Popen | Forked:
+    program = webui.root / "launch.py"
+    if not webui.real and forked.POSSIBLE:
+        log.touch()
+        return Forked(program, arguments, variables, log)
+    command = [webui.python, str(program), *arguments]
+    with log.open("w", encoding="utf-8") as file:
+        streams = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": subprocess.STDOUT}
+        return subprocess.Popen(command, cwd=webui.root, env=variables, **streams)
 
 
 def fill(
