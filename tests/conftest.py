@@ -10,12 +10,53 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from playwright.sync_api import Browser
 
 from support import webuis
 from support.browser import Tab, chromium
 from support.inprocess import Host, start_miniature
 from support.pretended import Bench, empty
+from support.scale import ALL, SCALES, SMALL, Scale, leave_out
+
+_left_out = pytest.StashKey[dict[str, int]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("multipass")
+    group.addoption("--scale", choices=SCALES, default=SMALL, help="a sample, the full matrices, or all and new seeds")
+    group.addoption("--seeds", metavar="FIRST[:COUNT]", help="of random sequences: run these")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    scale = _scale(config)
+    exploring = scale.name == ALL
+    settings.register_profile("ours", max_examples=scale.of(50, 600), deadline=None, derandomize=not exploring)
+    settings.load_profile("ours")
+
+
+def _scale(config: pytest.Config) -> Scale:
+    return Scale(config.getoption("scale"), config.getoption("seeds"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    out = leave_out(items, _scale(config))
+    config.stash[_left_out] = {reason: len(gone) for reason, gone in out.items()}
+    config.hook.pytest_deselected(items=[item for gone in out.values() for item in gone])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    counts = config.stash.get(_left_out, {}) or getattr(config, "left_out_in_workers", {})
+    parts = [f"{number} {reason}" for reason, number in counts.items()]
+    if parts:
+        terminalreporter.write_line(f"Left out: {', '.join(parts)}.")
+
+
+@pytest.fixture(scope="session")
+def scale(request: pytest.FixtureRequest) -> Scale:
+    """How much is to run."""
+    return _scale(request.config)
 
 
 @dataclass(frozen=True)
@@ -31,27 +72,44 @@ class Pair:
         return self.ours.webui.real
 
 
-def _all() -> list:
-    real = webuis.given()
-    missing = pytest.mark.skip(reason=webuis.HOW_TO_GIVE)
-    return [*webuis.miniatures(), *(real or [pytest.param(None, id="real", marks=missing)])]
-
-
-@pytest.fixture(scope="session", params=_all(), ids=str)
+@pytest.fixture(scope="session", params=[*webuis.miniatures(), *webuis.given()], ids=str)
 def webui(request: pytest.FixtureRequest) -> webuis.Webui:
     """Every webui in turn."""
     return request.param
 
 
 @pytest.fixture(scope="session")
-def pair(webui: webuis.Webui, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """The running pair; ``stock`` has room for all checkpoints, which is what one would set by hand."""
-    folder = tmp_path_factory.mktemp(webui.name)
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[webuis.Webui], Pair]]:
+    """Start the pair of a webui, or get it. Those of the miniature stay up; of the large real ones, one at a time."""
+    with contextlib.ExitStack() as stays, contextlib.ExitStack() as goes:
+        known: dict[str, Pair] = {}
+
+        def pair_of(webui: webuis.Webui) -> Pair:
+            if webui.name not in known:
+                if webui.real:
+                    goes.close()
+                    for name in [name for name, pair in known.items() if pair.real]:
+                        del known[name]
+                stack = goes if webui.real else stays
+                known[webui.name] = stack.enter_context(_running_pair(webui, tmp_path_factory.mktemp(webui.name)))
+            return known[webui.name]
+
+        yield pair_of
+
+
+@contextlib.contextmanager
+def _running_pair(webui: webuis.Webui, folder: Path) -> Iterator[Pair]:
     with (
         webuis.running(webui, folder / "ours") as ours,
         webuis.running(webui, folder / "stock", multipass=False, config={"sd_checkpoints_limit": 6}) as stock,
     ):
         yield Pair(ours, stock)
+
+
+@pytest.fixture(scope="session")
+def pair(webui: webuis.Webui, pairs: Callable[[webuis.Webui], Pair]) -> Pair:
+    """The running pair; ``stock`` has room for all checkpoints, which is what one would set by hand."""
+    return pairs(webui)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import re
 import threading
 
@@ -26,6 +27,7 @@ from lib_multipass import args
 from support import webuis
 from support.client import RefusedError
 from support.jobs import A, B, hires, multipass, warm
+from support.scale import sample
 
 PATHS = ("checkpoints", "plan", "release", "state")
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -42,14 +44,18 @@ BAD_OBJECTS = {
 }
 
 
-@pytest.mark.parametrize("form", ["{}", "[{}]"], ids=["object", "list"])
-@pytest.mark.parametrize("bad", BAD_OBJECTS)
+FORMS = {"object": "{}", "list": "[{}]"}
+OF_EACH_FORM = [("not a number", "object"), ("unknown key", "list")]
+"""What each is told is tested in ``test_args``, without a webui."""
+
+
+@pytest.mark.parametrize(("bad", "form"), sample([*itertools.product(BAD_OBJECTS, FORMS)], needed=OF_EACH_FORM))
 def test_a_bad_object_is_refused_by_name_and_nothing_changes(pair, bad, form):
     given, words = BAD_OBJECTS[bad]
     client = pair.ours.client
     before = client.get("/sdapi/v1/options"), pair.ours.config, sorted(client.probe()["loaded"])
     body = '{"prompt": "x", "steps": 2, "width": 64, "height": 64, "alwayson_scripts": {"Multipass": {"args": ARGS}}}'
-    body = body.replace("ARGS", form.replace("{}", given))
+    body = body.replace("ARGS", FORMS[form].replace("{}", given))
     answer = requests.post(f"{client.url}/sdapi/v1/txt2img", data=body, timeout=100)
     assert answer.status_code == 422
     assert all(word in answer.json()["detail"] for word in words)
@@ -140,7 +146,7 @@ def test_script_info_shows_our_arguments(pair):
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
-def test_schemathesis_finds_no_server_error_of_ours(pair, mode):
+def test_schemathesis_finds_no_server_error_of_ours(pair, scale, mode):
     """Against the webui's own OpenAPI document: right and wrong requests, and answers as the document says."""
     document = schemathesis.openapi.from_url(f"{pair.ours.client.url}/openapi.json")
     ours = [found.ok() for found in document.include(path_regex="^/multipass/").get_all_operations()]
@@ -150,7 +156,7 @@ def test_schemathesis_finds_no_server_error_of_ours(pair, mode):
         if mode == GenerationMode.NEGATIVE and not operation.body:
             continue
 
-        @settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=scale.of(8, 25), deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy(generation_mode=mode))
         def ask(case):
             answer = case.call()

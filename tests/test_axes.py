@@ -185,13 +185,6 @@ def test_without_a_second_checkpoint_the_cell_fails_with_the_usual_sentence(host
         host.run(cell)
 
 
-@pytest.fixture
-def real(pair):
-    if not pair.real:
-        pytest.skip("the miniature has no X/Y/Z plot")
-    return pair
-
-
 def plot(server, *given, **more):
     """A request's script part with axes ``(type, values)`` for X, Y and Z."""
     values = {}
@@ -212,8 +205,9 @@ def assert_cells(got, expected):
     assert [np.array_equal(*both) for both in zip(pictures, expected, strict=True)] == [True] * len(expected)
 
 
-def test_cells_are_single_jobs(real):
-    server = real.ours
+@pytest.mark.real
+def test_cells_are_single_jobs(pair):
+    server = pair.ours
     expected = [alone(server, checkpoint=name) for name in (B, C)]
     got = warm(server, **hires("Lanczos"), **plot(server, (LABELS[0], f"{B}, {C}.safetensors")))
     assert_cells(got, expected)
@@ -222,11 +216,12 @@ def test_cells_are_single_jobs(real):
         assert f"Multipass checkpoint: {name}.safetensors" in text
         assert f"Hires checkpoint: {name}" in text
     assert f'X Type: {LABELS[0]}, X Values: "{B}, {C}.safetensors"' in got.infotexts[0]
-    assert server.client.txt2img().same_as(warm(real.stock))
+    assert server.client.txt2img().same_as(warm(pair.stock))
 
 
-def test_checkpoints_change_in_the_outermost_loop(real):
-    server = real.ours
+@pytest.mark.real
+def test_checkpoints_change_in_the_outermost_loop(pair):
+    server = pair.ours
     seeds = (1, 2)
     jobs = [(seed, multipass({"checkpoint": name})) for seed in seeds for name in (B, C)]
     expected = [warm(server, **hires("Lanczos"), seed=seed, alwayson_scripts=job).pictures[0] for seed, job in jobs]
@@ -237,8 +232,9 @@ def test_checkpoints_change_in_the_outermost_loop(real):
     assert server.client.probe()["reads"] == [B, C]
 
 
-def test_axes_combine_and_win_over_the_panel(real):
-    server = real.ours
+@pytest.mark.real
+def test_axes_combine_and_win_over_the_panel(pair):
+    server = pair.ours
     combinations = [(cfg, name, skip) for skip in (1, 3) for name in (B, A) for cfg in (0, 9)]
     expected = [alone(server, checkpoint=name, cfg_scale=cfg, clip_skip=skip) for cfg, name, skip in combinations]
     given = plot(server, (LABELS[3], "0, 9"), (LABELS[0], f"{B}, {A}"), (LABELS[4], "1, 3"), include_sub_grids=False)
@@ -247,17 +243,19 @@ def test_axes_combine_and_win_over_the_panel(real):
     assert [np.array_equal(*both) for both in zip(pictures, expected, strict=True)] == [True] * len(expected)
 
 
-def test_vae_and_the_base_checkpoint(real):
-    server = real.ours
+@pytest.mark.real
+def test_vae_and_the_base_checkpoint(pair):
+    server = pair.ours
     expected = [alone(server, checkpoint=B, vae=vae) for vae in ("Use same VAE", "other.safetensors")]
     own = {"enabled": False, "checkpoint": B}
     given = plot(server, (LABELS[2], "Use same VAE, other"))
     assert_cells(warm(server, **hires("Lanczos"), **given, alwayson_scripts=multipass(own)), expected)
 
 
-def test_the_faces(real):
-    need_adetailer(real)
-    server, faces = real.ours, adetailer(real.ours)
+@pytest.mark.real
+def test_the_faces(pair):
+    need_adetailer(pair)
+    server, faces = pair.ours, adetailer(pair.ours)
     modes = ("Same as second pass", "Same as first pass", C)
     expected = [
         warm(server, **hires("Lanczos"), alwayson_scripts={**faces, **multipass(True, B, mode)}) for mode in modes
@@ -269,8 +267,9 @@ def test_the_faces(real):
         assert without(text, "Script", "X ") == without(job.infotext, "Script", "X ")
 
 
-def test_dropdown_values(real):
-    server = real.ours
+@pytest.mark.real
+def test_dropdown_values(pair):
+    server = pair.ours
     expected = [alone(server, checkpoint=name) for name in (B, C)]
     titles = {m["model_name"]: m["title"] for m in server.client.get("/sdapi/v1/sd-models")}
     given = plot(server, (LABELS[0], ""), use_text_inputs_instead_of_dropdowns=False)
@@ -278,8 +277,9 @@ def test_dropdown_values(real):
     assert_cells(warm(server, **hires("Lanczos"), **given), expected)
 
 
-def test_with_hires_fix_off(real):
-    server = real.ours
+@pytest.mark.real
+def test_with_hires_fix_off(pair):
+    server = pair.ours
     given = plot(server, (LABELS[0], f"{B}, {C}"))
     got = warm(server, **given)
     expected = [warm(server, alwayson_scripts=multipass({"checkpoint": name})).pictures[0] for name in (B, C)]
@@ -299,8 +299,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("number", "values", "words"), REFUSED)
-def test_bad_values_are_refused_before_the_run(real, number, values, words):
-    client, given = real.ours.client, plot(real.ours, (LABELS[number], values))
+@pytest.mark.real
+def test_bad_values_are_refused_before_the_run(pair, number, values, words):
+    client, given = pair.ours.client, plot(pair.ours, (LABELS[number], values))
     client.probe()
     with pytest.raises(RefusedError) as caught:
         client.txt2img(**hires(), **given, alwayson_scripts=multipass(True, B))
@@ -310,14 +311,16 @@ def test_bad_values_are_refused_before_the_run(real, number, values, words):
     assert (state["options"], state["reads"]) == ([], [])
 
 
-def test_no_second_checkpoint_reaches_the_user(real):
+@pytest.mark.real
+def test_no_second_checkpoint_reaches_the_user(pair):
     with pytest.raises(RefusedError) as caught:
-        real.ours.client.txt2img(**hires(), **plot(real.ours, (LABELS[3], "3, 5")))
+        pair.ours.client.txt2img(**hires(), **plot(pair.ours, (LABELS[3], "3, 5")))
     assert "no checkpoint is chosen" in caught.value.detail
-    assert real.ours.client.txt2img().same_as(warm(real.stock))
+    assert pair.ours.client.txt2img().same_as(warm(pair.stock))
 
 
-def test_listed_once_in_txt2img_alone(real):
-    controls = real.ours.client.get("/probe/script?title=X/Y/Z plot")
+@pytest.mark.real
+def test_listed_once_in_txt2img_alone(pair):
+    controls = pair.ours.client.get("/probe/script?title=X/Y/Z plot")
     kinds = next(c["choices"] for c in controls if c["label"] == "X type")
     assert [kinds.count(label) for label in LABELS] == [1] * len(LABELS)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import bench_memory
 from support import webuis
 from support.jobs import A, B, C
 
 
+@pytest.mark.campaign
 def test_it_measures(tmp_path):
     flags = ("--device-memory", "900000000", "--multipass-ram-reserve", "0", "--multipass-vram-reserve", "0")
     with webuis.running(webuis.miniatures()[0], tmp_path / "data", *flags) as server:

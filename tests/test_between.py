@@ -39,6 +39,7 @@ def test_a_job_that_ends_in_its_first_pass_is_the_first_checkpoints(pair, upscal
     assert not by_hand.same_as(expected)
 
 
+@pytest.mark.both
 def test_a_job_that_ends_in_its_first_pass_loads_nothing(start):
     with start(multipass=False) as server:
         server.client.probe()
@@ -51,6 +52,7 @@ def test_a_job_that_ends_in_its_first_pass_loads_nothing(start):
         assert (state["reads"], state["active"], state["loaded"]) == ([], A, [A])
 
 
+@pytest.mark.both
 def test_a_job_that_ends_while_its_second_checkpoint_is_loaded(start):
     with start() as server:
         expected = server.client.txt2img()
@@ -79,6 +81,7 @@ def test_a_batch_that_ends_in_its_first_pass(pair):
     assert got.same_as(expected)
 
 
+@pytest.mark.both
 def test_a_later_picture_that_ends_in_its_first_pass(pair):
     job = {**hires(), "n_iter": 3}
     whole = warm(pair.ours, **job, alwayson_scripts=multipass(True, B))
@@ -88,6 +91,7 @@ def test_a_later_picture_that_ends_in_its_first_pass(pair):
     assert np.array_equal(got.pictures[-1], ended(pair.stock, step=1, seed=8).pictures[0])
 
 
+@pytest.mark.both
 def test_an_ended_job_with_adetailer(pair):
     need_adetailer(pair)
     expected = ended(pair.stock)
@@ -98,6 +102,7 @@ def test_an_ended_job_with_adetailer(pair):
     assert active(pair.ours) == A
 
 
+@pytest.mark.both
 def test_a_job_that_ends_in_its_second_pass_is_as_by_hand(pair):
     expected = ended(pair.stock, nth=2, step=1, **hires(), hr_checkpoint_name=B)
     warm(pair.ours, **hires(), alwayson_scripts=multipass(True, B))

@@ -14,16 +14,11 @@ from support.client import RefusedError
 from support.jobs import A, B, adetailer, hires, multipass, need_adetailer, warm, without
 from support.pieces import inpainting
 
+pytestmark = pytest.mark.real
 XL, XL2, REFINER = "epsilon", "upsilon", "omicron"
 WAYS = {"SD1 to SDXL": (A, XL), "SDXL to SD1": (XL, B), "SDXL to SDXL": (XL, XL2)}
 LORA = {A: "style-sd1", B: "style-sd1", XL: "style-sdxl", XL2: "style-sdxl"}
 MADE_FOR = {"style-sd1": "SD 1.x", "style-sdxl": "SDXL"}
-
-
-@pytest.fixture(autouse=True)
-def real_only(webui):
-    if not webui.real:
-        pytest.skip("the miniature has one architecture and no LoRAs")
 
 
 def beginning(checkpoint, **more):

@@ -1,13 +1,12 @@
 """Whatever fails, is interrupted or skipped in a Multipass job: the next jobs are right and nothing is left behind.
 
 Every function on the path is made to fail in every call, in several kinds of job. All of it takes a while, so usually
-one fault in so many is injected; ``MULTIPASS_FAULTS=1 pytest -s tests/test_faults.py`` injects all, and prints how many
+one fault in so many is injected, by default one of each function; ``--scale all -s`` injects all, and prints how many
 they were.
 """
 
 from __future__ import annotations
 
-import os
 import zlib
 
 import pytest
@@ -16,7 +15,8 @@ from support import faults
 from support.switchboard import OF_OURS, OF_THE_MINIATURE, OF_THE_WEBUI, places, switchboard
 
 WEBUI, OURS = places(OF_THE_WEBUI + OF_THE_MINIATURE), places(OF_OURS)
-ONE_IN = int(os.environ.get("MULTIPASS_FAULTS", "29"))
+SMALL, FULL = 10**6, 29
+"""One fault in so many."""
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["1.10.1", "1.6.0"])
@@ -38,8 +38,8 @@ def stage(host, request):
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("place", [*WEBUI, *OURS], ids=str)
-def test_the_next_jobs_are_right_after_a_fault(stage, place):
-    there_are = stage.faults(place)
-    first = zlib.crc32(f"{place}{stage.host.loaded}".encode()) % min(ONE_IN, max(1, len(there_are)))
-    wrong = [sentence for fault in there_are[first::ONE_IN] for sentence in stage.inject(fault)]
+def test_the_next_jobs_are_right_after_a_fault(stage, place, scale):
+    there_are, one_in = stage.faults(place), scale.of(SMALL, FULL, 1)
+    first = zlib.crc32(f"{place}{stage.host.loaded}".encode()) % min(one_in, max(1, len(there_are)))
+    wrong = [sentence for fault in there_are[first::one_in] for sentence in stage.inject(fault)]
     assert not wrong, "\n".join(wrong)

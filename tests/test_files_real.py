@@ -11,11 +11,7 @@ from lib_multipass.headers import read_facts
 from support.jobs import A, B, hires, multipass
 from test_footprint import CLOSE
 
-
-@pytest.fixture(autouse=True)
-def real_only(webui):
-    if not webui.real:
-        pytest.skip("the miniature opens no pickles and has no LoRAs")
+pytestmark = pytest.mark.real
 
 
 def checkpoints_of(server):

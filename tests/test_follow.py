@@ -12,6 +12,7 @@ from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, w
 from support.settings import settings
 from support.webuis import Server
 
+pytestmark = pytest.mark.both
 XL = "epsilon"
 """An SDXL checkpoint among the files for real webuis; A, B and C are SD 1.x."""
 TAGGED = "a cat, <lora:style-sd1:0.9> sunny"

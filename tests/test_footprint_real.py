@@ -9,11 +9,7 @@ from lib_multipass.headers import SD1, read_facts
 from support.jobs import A, B, C, hires, warm
 from test_footprint import misjudged
 
-
-@pytest.fixture(autouse=True)
-def real_only(webui):
-    if not webui.real:
-        pytest.skip("the miniature's models are not made of checkpoints' parts")
+pytestmark = pytest.mark.real  # the miniature's models are not made of checkpoints' parts
 
 
 def measured(server, loading):

@@ -21,6 +21,7 @@ OVERHEAD = 2.5e9
 LINE = re.compile(r"\[Multipass\] .*keeping (\d+) checkpoints?, about ([\d.]+) GB")
 
 pytestmark = [
+    pytest.mark.real,
     pytest.mark.slow,
     pytest.mark.timeout(1800),
     pytest.mark.skipif("MULTIPASS_FULL_SIZE" not in os.environ, reason="set MULTIPASS_FULL_SIZE=1 to run this"),
@@ -30,8 +31,6 @@ pytestmark = [
 @pytest.fixture
 def names(webui):
     """As many checkpoints as fit into memory, three at most."""
-    if not webui.real:
-        pytest.skip("the miniature has no full-size models")
     fitting = int((psutil.virtual_memory().available - OVERHEAD) / MODEL)
     if fitting < 2:
         pytest.skip("there is not enough memory for two full-size models")

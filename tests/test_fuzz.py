@@ -14,16 +14,16 @@ from support.fuzz_watch import LARGEST, SAMPLED, Source, ViolationError, Watch
 from support.webuis import REPOSITORY
 
 FUZZ = REPOSITORY / "tests" / "fuzz.py"
-SHORT = 3000
 
 
 @pytest.mark.parametrize("name", fuzz_targets.TARGETS)
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris does not exist for this Python")
-def test_a_short_run(name):
-    command = [sys.executable, str(FUZZ), name, "--executions", str(SHORT)]
+def test_a_short_run(name, scale):
+    short = scale.of(500, 3000)
+    command = [sys.executable, str(FUZZ), name, "--executions", str(short)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert f"{name}: {SHORT:,} executions in " in run.stdout
+    assert f"{name}: {short:,} executions in " in run.stdout
     assert "slowest" in run.stdout
     assert "largest allocation" in run.stdout
 

@@ -8,7 +8,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
@@ -95,7 +95,6 @@ CHARACTERS = st.sampled_from(
 EDITS = st.lists(st.tuples(st.floats(0, 1), st.sampled_from("idr"), CHARACTERS), max_size=3)
 
 
-@settings(max_examples=600, deadline=None)
 @given(edits=EDITS, metadata=st.booleans(), data=st.integers(-1, 1))
 def test_the_quick_reader_takes_only_what_json_takes(edits, metadata, data):
     """Headers with a character put in, taken out or replaced here and there."""

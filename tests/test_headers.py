@@ -6,7 +6,7 @@ import struct
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_multipass import header_text, headers
@@ -383,7 +383,6 @@ ENTRIES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(header=JSON | st.dictionaries(NAMES | st.text(max_size=4), ENTRIES | JSON, max_size=4), data=st.integers(0, 40))
 def test_no_header_raises(tmp_path_factory, header, data):
     path = store(tmp_path_factory.getbasetemp() / "any.safetensors", json.dumps(header).encode(), data=data)
@@ -392,7 +391,6 @@ def test_no_header_raises(tmp_path_factory, header, data):
     assert facts.problem is None or not facts.parameters
 
 
-@settings(max_examples=200, deadline=None)
 @given(raw=st.binary(max_size=200) | st.binary(max_size=60).map(lambda rest: struct.pack("<Q", len(rest)) + rest))
 def test_no_bytes_raise(tmp_path_factory, raw):
     path = tmp_path_factory.getbasetemp() / "bytes.safetensors"
@@ -400,7 +398,6 @@ def test_no_bytes_raise(tmp_path_factory, raw):
     assert read_facts(path).file_bytes == len(raw)
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     shapes=st.dictionaries(NAMES.filter(lambda n: n != "__metadata__"), st.lists(st.integers(0, 5), max_size=4)),
     data=st.data(),

@@ -12,6 +12,7 @@ import requests
 from support.client import RefusedError
 from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, warm
 
+pytestmark = pytest.mark.both
 TOO_MUCH = "1000"
 """GB of RAM to leave free: more than any machine here has, so nothing can be kept."""
 

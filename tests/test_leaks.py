@@ -58,16 +58,17 @@ def counts(host, process: psutil.Process) -> dict[str, int]:
 
 
 @pytest.mark.timeout(900)
-def test_five_hundred_jobs(host):
+def test_many_jobs(host, scale):
+    jobs = scale.of(JOBS // 4, JOBS)
     process, resident, pairs = psutil.Process(), [], [(B, C), (C, A), (B, B), (A, C)]
     before = {}
-    for number in range(JOBS):
+    for number in range(jobs):
         second, third = pairs[number % len(pairs)]
         host.run(host.job(True, second, third, faces={"ad_model": "face_yolov8n.pt"}, n_iter=1 + number % 2))
         if number == WARM_UP:
             before = counts(host, process)
         resident.append(process.memory_info().rss)
-    print(f"{JOBS} jobs: {slope(resident):.0f} bytes a job")
+    print(f"{jobs} jobs: {slope(resident):.0f} bytes a job")
     assert counts(host, process) == before
     assert slope(resident) < STEEPEST
 
@@ -144,9 +145,9 @@ def fails(sentence):
 
 
 @pytest.mark.timeout(900)
-def test_fifty_times_reload_ui(host):
+def test_reload_ui_many_times(host, scale):
     process, before = psutil.Process(), {}
-    for number in range(WARM_UP + RELOADS):
+    for number in range(WARM_UP + scale.of(RELOADS // 5, RELOADS)):
         host.reload_ui()
         host.run(host.job(True, B))
         if number == WARM_UP:
@@ -155,6 +156,7 @@ def test_fifty_times_reload_ui(host):
     assert counts(host, process) == before
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(900)
 def test_memory_over_fifty_times_reload_ui():
     """In a process of its own, where nothing else settles; the page's own components need the collector."""
@@ -176,10 +178,9 @@ def after_each(server, jobs) -> tuple[list[int], list[int]]:
     return resident, reads
 
 
+@pytest.mark.real
 @pytest.mark.timeout(1800)
 def test_two_hundred_jobs_on_a_real_webui(pair):
-    if not pair.real:
-        pytest.skip("the miniature's jobs are counted above, in this process")
     process = psutil.Process(pair.ours.process.pid)
     first, _ = after_each(pair.ours, [ticked(B)] * WARM_UP)
     before = process.num_threads(), process.num_fds()
@@ -191,11 +192,10 @@ def test_two_hundred_jobs_on_a_real_webui(pair):
     assert (threads <= before[0] + 2, files <= before[1] + 2) == (True, True), (before, threads, files)
 
 
+@pytest.mark.real
 @pytest.mark.timeout(1800)
 def test_memory_that_every_load_takes_for_good_on_a_real_webui(pair, start):
     """Whoever loads a checkpoint: safetensors 0.4.2 and torch 2.1.2 forget some of it. A job must not add to that."""
-    if not pair.real:
-        pytest.skip("the miniature's jobs are counted above, in this process")
     seconds = [(B, C)[number % 2] for number in range(LOADING_JOBS)]
     resident, reads = after_each(pair.ours, map(ticked, seconds))
     with start(multipass=False, config={"sd_checkpoints_limit": 1}) as stock:

@@ -16,14 +16,13 @@ from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, w
 from support.neighbours import COLOURS, CONTROLNET, DYNAMIC, SCHEDULER, TWEAKS, WILDCARDS
 from test_axes import LABELS, assert_cells, plot
 
-pytestmark = pytest.mark.timeout(600)  # two webuis with many extensions start before the first test
+# Two webuis with many extensions start before the first test.
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 VARIANTS = "a {red|green|blue} cat, {sunny|dark|windy}"
 
 
 @pytest.fixture(scope="module")
 def beside(webui, tmp_path_factory):
-    if not webui.real:
-        pytest.skip("the miniature takes no other extensions")
     folders = neighbours.given()
     if not folders:
         pytest.skip(neighbours.HOW_TO_GIVE)

@@ -1,13 +1,11 @@
 """After whatever a user does in whatever order, everything is as it must be: models, options, VAE, pictures.
 
-The sequences are random and seeded; a failing one names its seed and its steps, and ``MULTIPASS_ORDERS=SEED:1`` runs it
-alone.
+The sequences are random and seeded; a failing one names its seed and its steps, and ``--seeds SEED`` runs it alone.
 """
 
 from __future__ import annotations
 
 import copy
-import os
 import shutil
 from pathlib import Path
 
@@ -20,19 +18,14 @@ from support.pictures import AUTOMATIC, CONTENTS, OTHER, SIZE, Picture, argument
 from support.pretended import empty
 from support.probe.multipass_whole import seen
 
-ON_EACH = 500
+SMALL, ON_EACH = 10, 500
+"""Sequences on each kind of host, which have different ones."""
 OPTIONS = {
     "sd_model_checkpoint": "alpha.safetensors",
     "sd_vae": AUTOMATIC,
     "sd_checkpoints_limit": 1,
     "sd_checkpoints_keep_in_cpu": True,
 }
-
-
-def wanted(old: bool) -> range:
-    """The seeds to run; the two kinds of host have different ones."""
-    first, _, count = os.environ.get("MULTIPASS_ORDERS", str(ON_EACH * old)).partition(":")
-    return range(int(first), int(first) + int(count or ON_EACH))
 
 
 class Ground:
@@ -114,12 +107,12 @@ def check(ground: Ground, expected: Expected):
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("old", [False, True], ids=["1.10.1", "1.6.0"])
-def test_orders(ground, monkeypatch, old):
+def test_orders(ground, monkeypatch, scale, old):
     import mini
 
     monkeypatch.setattr(mini, "old_host", old)
-    rendered = 0
-    for seed in wanted(old):
+    rendered, seeds = 0, scale.seeds(ON_EACH * old, SMALL, ON_EACH)
+    for seed in seeds:
         user = User(Inside(ground.host, ground.originals, old), ground.reset())
         try:
             for name, about in steps_of(seed, old):
@@ -128,7 +121,7 @@ def test_orders(ground, monkeypatch, old):
             for (picture, got), should in zip(user.pictures, ground.expect([p for p, _ in user.pictures]), strict=True):
                 assert got == should, picture
         except Exception as error:
-            error.add_note("\n".join((f"MULTIPASS_ORDERS={seed}:1", *user.story)))
+            error.add_note("\n".join((f"--seeds {seed}", *user.story)))
             raise
         rendered += len(user.pictures)
-    print(f"{len(wanted(old))} sequences, {rendered} jobs, {len(ground.known)} of them different")
+    print(f"{len(seeds)} sequences, {rendered} jobs, {len(ground.known)} of them different")

@@ -2,12 +2,11 @@
 
 The steps are those of ``test_orders``, but for the ✨ button, which has no endpoint, and for what :func:`possible`
 leaves out. All checkpoints are of one architecture, so that every VAE fits every one of them. The sequences are random
-and seeded; a failing one names its seed and its steps, and ``MULTIPASS_ORDERS=SEED:1`` runs it alone.
+and seeded; a failing one names its seed and its steps, and ``--seeds SEED`` runs it alone.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -18,8 +17,9 @@ from support.hands_http import Remote
 from support.order_checks import Files, check, without_names
 from support.orders import Expected, User, steps_of
 from support.pictures import AUTOMATIC, CONTENTS, OTHER, Picture
+from support.scale import Scale
 
-ON_A_MINIATURE, ON_A_REAL_WEBUI = 5, 100
+SMALL, ON_A_MINIATURE, ON_A_REAL_WEBUI = 2, 5, 100
 OPTIONS = {
     "sd_model_checkpoint": "alpha.safetensors",
     "sd_vae": AUTOMATIC,
@@ -29,10 +29,9 @@ OPTIONS = {
 }
 
 
-def wanted(webui: webuis.Webui) -> range:
+def wanted(webui: webuis.Webui, scale: Scale) -> range:
     """The seeds to run."""
-    first, _, count = os.environ.get("MULTIPASS_ORDERS", "0").partition(":")
-    return range(int(first), int(first) + int(count or (ON_A_REAL_WEBUI if webui.real else ON_A_MINIATURE)))
+    return scale.seeds(0, *((ON_A_REAL_WEBUI, ON_A_REAL_WEBUI) if webui.real else (SMALL, ON_A_MINIATURE)))
 
 
 def possible(webui: webuis.Webui, step: str) -> bool:
@@ -89,12 +88,13 @@ def expect(fresh: Ground, hands: Remote, picture: Picture) -> list[str]:
     return fresh.known[picture]
 
 
+@pytest.mark.both
 @pytest.mark.timeout(7000)
-def test_orders(webui, start, tmp_path):
+def test_orders(webui, start, scale, tmp_path):
     with start() as server, start() as other:
         ours, fresh = Ground(server, tmp_path / "ours"), Ground(other, tmp_path / "fresh")
-        elsewhere, rendered = fresh.hands(copies=True), 0
-        for seed in wanted(webui):
+        elsewhere, rendered, seeds = fresh.hands(copies=True), 0, wanted(webui, scale)
+        for seed in seeds:
             user = ours.user(seed)
             try:
                 for name, about in steps_of(seed, old=True):  # without ✨
@@ -105,7 +105,7 @@ def test_orders(webui, start, tmp_path):
                 for number, (picture, got) in enumerate(user.pictures, 1):
                     assert got == expect(fresh, elsewhere, picture), f"job {number}: {picture}"
             except Exception as error:
-                error.add_note("\n".join((f"MULTIPASS_ORDERS={seed}:1", *user.story)))
+                error.add_note("\n".join((f"--seeds {seed}", *user.story)))
                 raise
             rendered += len(user.pictures)
-        print(f"{len(wanted(webui))} sequences, {rendered} pictures, {len(fresh.known)} of them different")
+        print(f"{len(seeds)} sequences, {rendered} pictures, {len(fresh.known)} of them different")

@@ -47,6 +47,7 @@ def seconds(work: Callable[[], object], times: int = 7) -> float:
     return statistics.median(taken)
 
 
+@pytest.mark.campaign
 def test_building_the_panel_and_its_events(host, crowd, monkeypatch):
     from lib_multipass.host import page, planline
 
@@ -71,6 +72,7 @@ def test_building_the_panel_and_its_events(host, crowd, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["checkpoint_0500_v1", "checkpoint_0500_v2", "crowd/style 3/checkpoint_0500_v1"])
+@pytest.mark.campaign
 def test_a_plan(host, crowd, name):
     from lib_multipass import args
     from lib_multipass.host import planline

@@ -14,6 +14,7 @@ import pytest
 from support.baked import bake
 from support.client import RefusedError
 from support.jobs import A, B, C, hires, multipass, warm, without
+from support.scale import sample
 from support.sequences import XL, XL2
 
 NAMES = (A, B, C, XL, XL2)
@@ -69,19 +70,31 @@ def by_hand(pair, base, second, setting, choice, vaes) -> dict:
     return {"override_settings": {"sd_model_checkpoint": base}, "hr_checkpoint_name": second}
 
 
-@pytest.mark.parametrize("kind", VAES)
-@pytest.mark.parametrize("upscaler", UPSCALERS)
-@pytest.mark.parametrize("names", list(itertools.permutations(NAMES, 2)), ids="-".join)
-def test_a_pair(pair, vaes, names, upscaler, kind):
-    base, second = names
-    if not pair.real and (is_xl(base) or is_xl(second)):
-        pytest.skip("the miniature's checkpoints have one architecture")
+def cases(names) -> list[tuple]:
+    """Pairs of these, with everything that does not go without saying."""
+    return [(*two, *more) for two in itertools.permutations(names, 2) for more in itertools.product(UPSCALERS, VAES)]
+
+
+def crosses(base: str, second: str) -> bool:
+    return is_xl(base) != is_xl(second)
+
+
+OF_THE_MINIATURE = cases((A, B, C))
+"""Its checkpoints have one architecture."""
+# VAEs of SD 1.x and SDXL have the same tensors, and which one to use is up to the user.
+OTHERS = [
+    case
+    for case in cases(NAMES)
+    if case not in OF_THE_MINIATURE and not (crosses(*case[:2]) and case[-1] == "the first's")
+]
+
+
+@pytest.mark.parametrize(("base", "second", "upscaler", "kind"), sample(OF_THE_MINIATURE, OTHERS))
+@pytest.mark.both
+def test_a_pair(pair, vaes, base, second, upscaler, kind):
     files = {FIRST: vaes[is_xl(base)], SECOND: vaes.get(is_xl(second))}
     setting, choice = (files.get(word, word) for word in VAES[kind])
-    crossing = is_xl(base) != is_xl(second)
-    if crossing and kind == "the first's":
-        pytest.skip("VAEs of SD 1.x and SDXL have the same tensors, and which one to use is up to the user")
-    used = "Lanczos" if crossing else upscaler
+    used = "Lanczos" if crosses(base, second) else upscaler
     job = {"override_settings": {"sd_model_checkpoint": f"{base}.safetensors", "sd_vae": setting}}
 
     def ours(keep):

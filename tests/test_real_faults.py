@@ -1,13 +1,12 @@
 """Whatever fails, is interrupted or skipped in a Multipass job on a running webui: the next jobs are right.
 
 As in ``test_faults``, with the webui's own functions, networks and X/Y/Z plot. One fault in so many is injected;
-``MULTIPASS_FAULTS=1 pytest -s tests/test_real_faults.py`` injects all, and prints how many they were. The miniature has
-a few of them, for machines without a webui.
+``--scale all -s`` injects all, and prints how many they were. The miniature has a few of them at ``--scale full``, for
+machines without a webui.
 """
 
 from __future__ import annotations
 
-import os
 import zlib
 
 import pytest
@@ -19,9 +18,9 @@ from support.real_faults import Stage
 from support.switchboard import OF_A_REAL_WEBUI, OF_OURS, OF_THE_MINIATURE, OF_THE_WEBUI, places
 from test_axes import LABELS, plot
 
-pytestmark = pytest.mark.timeout(36000)
+pytestmark = [pytest.mark.campaign, pytest.mark.timeout(36000)]
 PLACES = places(OF_A_REAL_WEBUI + OF_THE_WEBUI + OF_OURS + OF_THE_MINIATURE)
-ONE_IN = int(os.environ.get("MULTIPASS_FAULTS", "307"))
+ONE_IN = 307
 FACES = JobKind("faces", faces=True)
 KINDS = [
     JobKind("single", saves=True),
@@ -65,12 +64,13 @@ def test_every_place_is_there(stage):
 
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
-def test_the_next_jobs_are_right_after_a_fault(stage, place):
+def test_the_next_jobs_are_right_after_a_fault(stage, place, scale):
     there_are = stage.faults(place)
     if not there_are:
         pytest.skip("no job on this webui comes here")
     # At least one of each place; not on the miniature, where test_faults does it without a server.
-    most = min(ONE_IN, len(there_are)) if stage.server.webui.real else ONE_IN
+    one_in = scale.of(ONE_IN, ONE_IN, 1)
+    most = min(one_in, len(there_are)) if stage.server.webui.real else one_in
     first = zlib.crc32(f"{place}{stage.server.webui}".encode()) % most
-    wrong = [sentence for fault in there_are[first::ONE_IN] for sentence in stage.inject(fault)]
+    wrong = [sentence for fault in there_are[first::one_in] for sentence in stage.inject(fault)]
     assert not wrong, "\n".join(wrong)

@@ -12,11 +12,7 @@ import pytest
 from support.client import RefusedError
 from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, script_args, warm
 
-
-@pytest.fixture(autouse=True)
-def real_only(pair):
-    if not pair.real:
-        pytest.skip("the miniature has no X/Y/Z plot, prompts from file, ✨ button or refiner")
+pytestmark = pytest.mark.real
 
 
 def plot(server, x_type: str, x_values: str, **more) -> dict:

@@ -1,13 +1,12 @@
 """Pictures that are made again from nothing but their own infotext.
 
 Random jobs, always the same ones: through the page's own paste, through the API's ``infotext``, and in the same webui
-without the extension. MULTIPASS_REPLAYS says how many.
+without the extension. ``--seeds FIRST:COUNT`` makes others.
 """
 
 from __future__ import annotations
 
 import base64
-import os
 import random
 from dataclasses import dataclass
 
@@ -18,11 +17,11 @@ from support import browser as browsers
 from support.client import Rendered
 from support.jobs import A, B, C, adetailer, hires
 from support.page import Page
+from support.scale import FULL, Scale
 from support.settings import settings
 from support.webuis import Server
 
-NUMBER = int(os.environ.get("MULTIPASS_REPLAYS", "30"))
-ON_THE_MINIATURE, IN_ITS_PAGE = 6, 2
+NUMBER, ON_THE_MINIATURE, IN_ITS_PAGE = 30, 6, 2
 DETAILER = "script_txt2img_adetailer_ad_main_accordion"
 REQUEST = "StableDiffusionProcessingTxt2Img"
 """The webui's name for the body of a txt2img request."""
@@ -87,14 +86,20 @@ def job(number: int) -> Job:
     return Job(body, ours, faces, base)
 
 
-JOBS = range(NUMBER)
+def pytest_generate_tests(metafunc):
+    """The numbers of the jobs; fewer on the miniature."""
+    if "number" in metafunc.fixturenames:
+        most = IN_ITS_PAGE if metafunc.function is test_in_a_browser else ON_THE_MINIATURE
+        asked = Scale(FULL, metafunc.config.getoption("seeds")).seeds(0, NUMBER, NUMBER)
+        few = [
+            pytest.param(number, marks=pytest.mark.real if place >= most else ()) for place, number in enumerate(asked)
+        ]
+        metafunc.parametrize("number", few)
 
 
 @pytest.fixture
 def made(pair, number) -> tuple[Job, Rendered]:
     """A job and its picture."""
-    if not pair.real and number >= ON_THE_MINIATURE:
-        pytest.skip("fewer on the miniature")
     todo = job(number)
     if todo.faces is not None and not (pair.real and pair.ours.webui.adetailer):
         pytest.skip("this webui has no ADetailer, or the miniature's, which cannot be pasted")
@@ -116,7 +121,6 @@ def selected(server: Server, name: str):
     return settings(server, sd_model_checkpoint=name, sd_checkpoint_hash=known)
 
 
-@pytest.mark.parametrize("number", JOBS)
 def test_through_the_page(pair, made):
     todo, got = made
     page = pasted(pair.ours, got.infotext)
@@ -129,11 +133,8 @@ def test_through_the_page(pair, made):
 
 @pytest.mark.skipif(browsers.program() is None, reason=browsers.HOW_TO_GIVE)
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.parametrize("number", JOBS)
 def test_in_a_browser(pair, made, number, tab_of):
     """The picture's own PNG, dropped into PNG Info and sent to txt2img; the offered first checkpoint; Generate."""
-    if not pair.real and number >= IN_ITS_PAGE:
-        pytest.skip("fewer on the miniature")
     todo, got = made
     with selected(pair.ours, A):
         tab = tab_of(pair.ours)
@@ -148,7 +149,6 @@ def test_in_a_browser(pair, made, number, tab_of):
         assert tab.picture() == got.pictures[0].tobytes()
 
 
-@pytest.mark.parametrize("number", JOBS)
 def test_through_the_apis_infotext(pair, made):
     todo, got = made
     if todo.faces is not None:
@@ -161,7 +161,6 @@ def test_through_the_apis_infotext(pair, made):
     assert again.same_as(got)
 
 
-@pytest.mark.parametrize("number", JOBS)
 def test_without_the_extension(pair, made):
     todo, got = made
     page = pasted(pair.stock, got.infotext)

@@ -72,7 +72,7 @@ def parse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         child.stdin.close()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(job=jobs())
 def test_settings_survive(parse, job):
     chosen, known, vaes = job

@@ -12,6 +12,7 @@ import pytest
 
 from support.client import RefusedError, Rendered
 from support.jobs import A, B, C, adetailer, differences, hires, multipass, need_adetailer, warm, without
+from support.scale import matrix
 from support.webuis import Server
 
 UPSCALERS = ("Latent", "Lanczos")
@@ -26,9 +27,8 @@ MODES = {
 }
 
 
-@pytest.mark.parametrize("count", COUNTS, ids=lambda count: "{}={}".format(*next(iter(count.items()))))
-@pytest.mark.parametrize("upscaler", UPSCALERS)
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("mode", "upscaler", "count"), matrix(MODES, UPSCALERS, COUNTS))
+@pytest.mark.both
 def test_equals_the_job_set_by_hand(pair, mode, upscaler, count):
     choice, by_hand = MODES[mode]
     ours, stock = {}, {}
@@ -68,6 +68,7 @@ def test_the_two_passes_and_the_faces_differ(pair):
         assert not any(one.like(other) for other in (plain, second, *faces)[index + 1 :])
 
 
+@pytest.mark.both
 def test_options_are_equal_during_the_job(pair):
     before = pair.ours.client.probe()["data"]
     pair.ours.client.txt2img(**hires(), n_iter=2, alwayson_scripts=multipass(True, B))
@@ -76,6 +77,7 @@ def test_options_are_equal_during_the_job(pair):
     assert [differences(before, options) for options in seen] == [{}] * 4
 
 
+@pytest.mark.both
 def test_base_from_override_settings(pair):
     job = {**hires(), "n_iter": 2, "override_settings": {"sd_model_checkpoint": C}}
     expected = warm(pair.stock, **job, hr_checkpoint_name=B)
@@ -86,6 +88,7 @@ def test_base_from_override_settings(pair):
     assert pair.ours.client.get("/sdapi/v1/options")["sd_model_checkpoint"].startswith(A)
 
 
+@pytest.mark.both
 def test_another_pair_next(pair):
     first = warm(pair.ours, **hires(), alwayson_scripts=multipass(True, B))
     second = warm(pair.ours, **hires(), alwayson_scripts=multipass(True, C))
@@ -98,6 +101,7 @@ def test_another_pair_next(pair):
     assert second.same_as(warm(pair.stock, **hires(), hr_checkpoint_name=C))
 
 
+@pytest.mark.both
 def test_a_third_checkpoint_is_let_go_when_two_are_enough(pair):
     need_adetailer(pair)
     scripts = {**adetailer(pair.ours), **multipass(True, B, C)}
@@ -109,6 +113,7 @@ def test_a_third_checkpoint_is_let_go_when_two_are_enough(pair):
     assert (state["reads"], state["empty"]) == ([], [])
 
 
+@pytest.mark.both
 def test_a_plain_job_gives_the_memory_back(pair):
     expected = warm(pair.stock)
     warm(pair.ours, **hires(), alwayson_scripts=multipass(True, B))
@@ -122,6 +127,7 @@ def test_a_plain_job_gives_the_memory_back(pair):
     assert pair.ours.client.txt2img().same_as(expected)
 
 
+@pytest.mark.both
 def test_a_plain_job_on_the_kept_second_checkpoint_keeps_that_one(pair):
     warm(pair.ours, **hires(), alwayson_scripts=multipass(True, B))
     got = pair.ours.client.txt2img(override_settings={"sd_model_checkpoint": B})
@@ -131,6 +137,7 @@ def test_a_plain_job_on_the_kept_second_checkpoint_keeps_that_one(pair):
     assert got.same_as(warm(pair.stock, override_settings={"sd_model_checkpoint": B}))
 
 
+@pytest.mark.both
 def test_a_plain_job_on_a_new_checkpoint(pair):
     warm(pair.ours, **hires(), alwayson_scripts=multipass(True, B))
     got = pair.ours.client.txt2img(override_settings={"sd_model_checkpoint": C})
@@ -140,6 +147,7 @@ def test_a_plain_job_on_a_new_checkpoint(pair):
     assert got.same_as(warm(pair.stock, override_settings={"sd_model_checkpoint": C}))
 
 
+@pytest.mark.both
 def test_img2img_between_two_jobs_keeps_everything(pair):
     job = {**hires(), "alwayson_scripts": multipass(True, B)}
     first = warm(pair.ours, **job)
@@ -150,6 +158,7 @@ def test_img2img_between_two_jobs_keeps_everything(pair):
     assert again.same_as(first)
 
 
+@pytest.mark.both
 def test_loads_for_three_pictures(start):
     """Why anyone would want this: what the webui reads from disk at its default settings, and what it reads with us."""
     with start(multipass=False) as server:
@@ -170,6 +179,7 @@ def loads_of_three(server: Server, job: dict) -> int:
     return len(server.client.probe()["reads"])
 
 
+@pytest.mark.both
 def test_unticked_is_as_without_the_extension(start):
     with start(multipass=False) as server:
         expected = _unticked(server)
@@ -204,6 +214,7 @@ def denoising_by_hand(stock: Server) -> dict:
     return {}
 
 
+@pytest.mark.both
 def test_hires_is_switched_on_and_filled(pair):
     filled = {"enable_hr": True, "hr_upscaler": "Latent", "hr_scale": 2, **denoising_by_hand(pair.stock)}
     expected = warm(pair.stock, **filled, hr_checkpoint_name=B)
@@ -212,12 +223,14 @@ def test_hires_is_switched_on_and_filled(pair):
     assert without(got.infotext, "Multipass") == without(expected.infotext)
 
 
+@pytest.mark.both
 def test_a_hires_request_without_denoising_strength_is_filled(pair):
     job = {"enable_hr": True, "hr_upscaler": "Lanczos"}
     expected = warm(pair.stock, **job, **denoising_by_hand(pair.stock), hr_checkpoint_name=B)
     assert warm(pair.ours, **job, alwayson_scripts=multipass(True, B)).same_as(expected)
 
 
+@pytest.mark.both
 def test_multipass_wins_over_the_webuis_own_hires_checkpoint(pair):
     expected = warm(pair.ours, **hires(), alwayson_scripts=multipass(True, B))
     got = warm(pair.ours, **hires(), hr_checkpoint_name=C, alwayson_scripts=multipass(True, B))
@@ -225,6 +238,7 @@ def test_multipass_wins_over_the_webuis_own_hires_checkpoint(pair):
     assert sorted(pair.ours.client.probe()["loaded"]) == [A, B]
 
 
+@pytest.mark.both
 def test_the_first_passes_checkpoint_as_second_is_a_plain_hires_job(pair):
     expected = warm(pair.stock, **hires())
     got = warm(pair.ours, **hires(), hr_checkpoint_name=C, alwayson_scripts=multipass(True, f"{A}.safetensors"))
@@ -321,6 +335,7 @@ def test_the_object_form_of_the_arguments(pair):
     assert warm(pair.ours, **hires(), alwayson_scripts=multipass({"checkpoint": B})).same_as(expected)
 
 
+@pytest.mark.both
 def test_a_temporary_vae_comes_off_again(pair, start):
     """Without the extension it stays on a model that was kept and activated again; so compared at the default limit."""
     other = {"sd_vae": "other.safetensors"}
@@ -338,6 +353,7 @@ def test_a_temporary_vae_comes_off_again(pair, start):
     assert pair.ours.client.txt2img().same_as(expected)
 
 
+@pytest.mark.both
 def test_a_users_higher_limit_stays(start):
     with start(config={"sd_checkpoints_limit": 3}) as server:
         for checkpoint in (B, C, B):
@@ -350,6 +366,7 @@ def test_a_users_higher_limit_stays(start):
         assert len(server.client.probe()["loaded"]) == 3
 
 
+@pytest.mark.both
 def test_frozen_settings(start):
     with start("--freeze-settings") as server:
         job = {**hires(), "n_iter": 2, "alwayson_scripts": multipass(True, B)}

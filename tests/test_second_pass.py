@@ -12,6 +12,7 @@ import pytest
 from support.baked import add_vae, bake
 from support.client import RefusedError
 from support.jobs import A, B, C, adetailer, differences, hires, multipass, need_adetailer, warm, without
+from support.scale import matrix
 from test_real_machinery import plot
 
 UPSCALERS = ("Latent", "Lanczos")
@@ -58,9 +59,7 @@ def leaves_nothing_behind(pair, without_us):
 COUNTS = ({"n_iter": 1}, {"n_iter": 3}, {"batch_size": 2})
 
 
-@pytest.mark.parametrize("count", COUNTS, ids=lambda count: "{}={}".format(*next(iter(count.items()))))
-@pytest.mark.parametrize("upscaler", UPSCALERS)
-@pytest.mark.parametrize("checkpoint", [B, A, C])
+@pytest.mark.parametrize(("checkpoint", "upscaler", "count"), matrix([B, A, C], UPSCALERS, COUNTS))
 def test_the_second_pass_has_its_own_vae(pair, checkpoint, upscaler, count):
     job = {**hires(upscaler), **count}
     expected = warm(pair.stock, **job, hr_checkpoint_name=bake(pair.stock, checkpoint))
@@ -74,6 +73,7 @@ def test_the_second_pass_has_its_own_vae(pair, checkpoint, upscaler, count):
 
 
 @pytest.mark.parametrize("checkpoint", [B, A])
+@pytest.mark.both
 def test_the_faces_have_it_too(pair, checkpoint):
     need_adetailer(pair)
     baked = bake(pair.stock, checkpoint)
@@ -110,6 +110,7 @@ def test_a_tabs_own_vae_goes_first(pair):
 
 
 @pytest.mark.parametrize("name", ["None", "Automatic"])
+@pytest.mark.both
 def test_the_checkpoints_own_vae_where_another_is_fixed(pair, name):
     fixed = {"override_settings": {"sd_vae": OTHER}}
     job = hires("Lanczos", n_iter=2)
@@ -129,6 +130,7 @@ def need_faces(pair):
     return adetailer if pair.ours.webui.adetailer else lambda *_args: {}
 
 
+@pytest.mark.both
 def test_a_vae_that_does_not_fit_fails_alone(pair):
     import torch
 
@@ -167,9 +169,7 @@ def test_an_unknown_vae_stops_the_job(pair, name):
 OWN = {"CFG": {"cfg_scale": 9.0}, "clip skip": {"clip_skip": 3}, "both": {"cfg_scale": 1.5, "clip_skip": 2}}
 
 
-@pytest.mark.parametrize("upscaler", UPSCALERS)
-@pytest.mark.parametrize("checkpoint", [B, A])
-@pytest.mark.parametrize("own", OWN)
+@pytest.mark.parametrize(("own", "checkpoint", "upscaler"), matrix(OWN, [B, A], UPSCALERS))
 def test_the_second_pass_has_its_own_cfg_scale_and_clip_skip(pair, by_hand, own, checkpoint, upscaler):
     job = {**hires(upscaler), "n_iter": 3}
     plain = warm(pair.stock, **job, hr_checkpoint_name=checkpoint)
@@ -195,6 +195,7 @@ def test_clip_skip_where_the_conds_are_made_early(pair, by_hand, start):
     assert again.same_as(warm(pair.stock, **hires(), n_iter=2))
 
 
+@pytest.mark.both
 def test_options_are_equal_during_the_job(pair):
     before = pair.ours.client.probe()["data"]
     scripts = second(vae=OTHER, cfg_scale=3, clip_skip=2)
@@ -215,9 +216,8 @@ def test_infotext_replays(pair):
     assert again.infotext == got.infotext
 
 
+@pytest.mark.real
 def test_xyz_plot(pair):
-    if not pair.real:
-        pytest.skip("the miniature has no X/Y/Z plot")
     own = second(vae=OTHER, cfg_scale=3, clip_skip=2)
     alone = [warm(pair.ours, **hires("Lanczos"), seed=seed, alwayson_scripts=own) for seed in (1, 2)]
     got = warm(pair.ours, **hires("Lanczos"), **plot(pair.ours, "Seed", "1, 2"), alwayson_scripts=own)

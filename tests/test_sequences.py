@@ -1,32 +1,31 @@
 """After any sequence of Multipass jobs, a plain job is what it is in a webui that was just started.
 
-The sequences are random and seeded; a failing one names its seed and its jobs, and ``MULTIPASS_SEQUENCES=SEED:1`` runs
-it alone.
+The sequences are random and seeded; a failing one names its seed and its jobs, and ``--seeds SEED`` runs it alone.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import random
 
 import pytest
 
 from support import webuis
 from support.jobs import A, differences, hires
+from support.scale import Scale
 from support.sequences import OTHER, checkpoints_of, multipass_job
 
-ON_EACH_MINIATURE, ON_A_REAL_WEBUI = 100, 50
+SMALL, ON_EACH_MINIATURE, ON_A_REAL_WEBUI = 8, 100, 50
 LONGEST = 4
 """Jobs in a sequence."""
 
 
-def wanted(server: webuis.Server) -> range:
+def wanted(server: webuis.Server, scale: Scale) -> range:
     """The seeds to run; the two miniatures have different ones."""
-    beginning = "100" if server.webui.name == webuis.miniatures()[1].name else "0"
-    first, _, count = os.environ.get("MULTIPASS_SEQUENCES", beginning).partition(":")
-    usual = ON_A_REAL_WEBUI if server.webui.real else ON_EACH_MINIATURE
-    return range(int(first), int(first) + int(count or usual))
+    if server.webui.real:
+        return scale.seeds(0, ON_A_REAL_WEBUI, ON_A_REAL_WEBUI)
+    older = server.webui.name == webuis.miniatures()[1].name
+    return scale.seeds(ON_EACH_MINIATURE * older, SMALL, ON_EACH_MINIATURE)
 
 
 def plain_jobs(names) -> list[dict]:
@@ -58,11 +57,13 @@ def fresh(webui, tmp_path_factory):
         yield made
 
 
-def test_a_plain_job_after_any_sequence_is_as_in_a_fresh_webui(pair, fresh):
+@pytest.mark.both
+def test_a_plain_job_after_any_sequence_is_as_in_a_fresh_webui(pair, fresh, scale):
     server = pair.ours
+    seeds = wanted(server, scale)
     before, config = server.client.get("/sdapi/v1/options"), server.config
     refused = ended = done = 0
-    for seed in wanted(server):
+    for seed in seeds:
         dice = random.Random(seed)
         jobs = [multipass_job(dice, server) for _ in range(dice.randint(1, LONGEST))]
         results = [job.run(server) for job in jobs]
@@ -80,5 +81,5 @@ def test_a_plain_job_after_any_sequence_is_as_in_a_fresh_webui(pair, fresh):
         options = {**before, "sd_checkpoint_hash": active}
         assert differences(options, server.client.get("/sdapi/v1/options")) == {}, story
         assert server.config == config, story
-    print(f"{len(wanted(server))} sequences, {done} jobs, {ended} of them ended early, {refused} refused")
+    print(f"{len(seeds)} sequences, {done} jobs, {ended} of them ended early, {refused} refused")
     assert done - refused > done / 2

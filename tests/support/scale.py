@@ -1,0 +1,103 @@
+"""How much of the tests runs: a sample of what comes in great numbers, all of it, or with seeds never tried."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pytest
+
+from support import webuis
+
+SMALL, FULL, ALL = SCALES = ("small", "full", "all")
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What was asked for on the command line."""
+
+    name: str
+    asked: str | None = None
+    """The seeds of random sequences, as FIRST or FIRST:COUNT."""
+
+    def of(self, small: Number, full: Number, everything: Number | None = None) -> Number:
+        """The number for this scale."""
+        return {SMALL: small, FULL: full, ALL: full if everything is None else everything}[self.name]
+
+    def seeds(self, first: int, small: int, full: int) -> range:
+        """The seeds to run: those asked for, else so many from the first one, or new ones for everything."""
+        count = self.of(small, full)
+        if self.asked:
+            start, _, number = self.asked.partition(":")
+            return range(int(start), int(start) + int(number or 1))
+        if self.name == ALL:
+            first = random.SystemRandom().randrange(10**6, 10**9)
+        return range(first, first + count)
+
+
+def matrix(*axes: Iterable[Any]) -> list:
+    """All combinations of these values as parameters, see :func:`sample`."""
+    return sample(list(itertools.product(*axes)))
+
+
+def sample(cases: Sequence[tuple], real: Iterable[tuple] = (), needed: Iterable[tuple] = ()) -> list:
+    """Cases as parameters; those that are not needed are for campaigns.
+
+    Args:
+        cases: the values of all parameters in each.
+        real: further ones, for real webuis.
+        needed: some of the cases; as many as it takes for every pair of values, if not given.
+    """
+    needed = [*needed] or pairwise(cases)
+    return [
+        *(pytest.param(*case, id=_id(case), marks=() if case in needed else pytest.mark.campaign) for case in cases),
+        *(pytest.param(*case, id=_id(case), marks=pytest.mark.real) for case in real),
+    ]
+
+
+def _id(case: tuple) -> str:
+    items = [[f"{key}={value}" for key, value in part.items()] if isinstance(part, dict) else [part] for part in case]
+    return "-".join(str(part) for parts in items for part in parts)
+
+
+def pairwise(cases: Sequence[tuple]) -> list[tuple]:
+    """Some of the cases, in which any two values stand together that do so in any case."""
+    pairs = [set(itertools.combinations(enumerate(map(str, case)), 2)) for case in cases]
+    left, chosen = set().union(*pairs), []
+    while left:
+        best = max(range(len(cases)), key=lambda number: len(pairs[number] & left))
+        chosen.append(cases[best])
+        left -= pairs[best]
+    return chosen
+
+
+def leave_out(items: list[pytest.Item], scale: Scale) -> dict[str, list[pytest.Item]]:
+    """Take out what this run is not for, by the reason why."""
+    out: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        reason = _reason(item, scale)
+        if reason:
+            out.setdefault(reason, []).append(item)
+    gone = {item for some in out.values() for item in some}
+    items[:] = [item for item in items if item not in gone]
+    return out
+
+
+def _reason(item: pytest.Item, scale: Scale) -> str:
+    webui = item.callspec.params.get("webui") if hasattr(item, "callspec") else None
+    webui = webui if isinstance(webui, webuis.Webui) else None
+    marks = {mark.name for mark in item.iter_markers()}
+    if webui is None or webui.real:
+        return "" if webui or "campaign" not in marks or scale.name != SMALL else OF_FULL
+    if "real" in marks:
+        return FOR_REAL
+    older = webui.name == webuis.miniatures()[1].name and "both" not in marks
+    return OF_FULL if scale.name == SMALL and (older or "campaign" in marks) else ""
+
+
+OF_FULL = "of the full matrices (--scale full)"
+FOR_REAL = f"for real webuis ({webuis.GIVEN}, see README.md)"
