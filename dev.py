@@ -1,12 +1,13 @@
 """Development commands; needs nothing but Python 3.10, 3.11 or 3.12.
 
-    python dev.py test [pytest arguments]
+    python dev.py test [--scale full | --all] [pytest arguments]
     python dev.py demo [--serve] [--out FILE]
     python dev.py bench [hooks | headers | reader | memory]
     python dev.py fuzz [args | headers | paste] [--executions N]
     python dev.py screenshots [--out FOLDER]
 
-Each runs in .venv/, which is made on first use and brought up to date when requirements/ changes.
+Each runs in .venv/, which is made on first use and brought up to date when requirements/ changes. Tests: a sample of
+what comes in great numbers, at --scale full all of it, with --all everything, random sequences from new seeds.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ INSTALLS = {
     ROOT / "requirements" / "adetailer.txt": ["--no-deps"],
 }
 BENCHES = ("hooks", "headers", "reader", "memory")
-OLDER = "miniature-1.6.0"
+SCALES = ("small", "full", "all")
+WORKERS = ("--numprocesses=2", "--dist=loadfile")
 OLDEST, NEWEST = (3, 10), (3, 12)
 
 
@@ -94,43 +96,38 @@ def ensure_env() -> None:
     wanted = fingerprint()
     if env_python().exists() and STAMP.exists() and STAMP.read_text(encoding="utf-8") == wanted:
         return
-    print("Preparing .venv: about a minute, longer where torch brings its CUDA packages.", flush=True)
+    print(
+        "Preparing .venv: pip downloads and installs torch, gradio and the tools. That takes one to three minutes, "
+        "longer where torch brings its CUDA packages.",
+        flush=True,
+    )
     if not env_matches_interpreter():
         make_env()
     STAMP.unlink(missing_ok=True)
-    for requirements, options in INSTALLS.items():
+    for step, (requirements, options) in enumerate(INSTALLS.items(), 1):
+        print(f"  {step} of {len(INSTALLS)}: requirements/{requirements.name}", flush=True)
         pip_install(requirements, options)
     STAMP.write_text(wanted, encoding="utf-8")
 
 
 def run(*arguments: str | Path) -> int:
     """Runs the environment's Python; gradio neither reports home nor asks for newer versions."""
-    return start(*arguments).wait()
-
-
-def start(*arguments: str | Path, **streams) -> subprocess.Popen:
     quiet = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-    return subprocess.Popen([env_python(), *arguments], env={**quiet, **os.environ}, **streams)
+    return subprocess.Popen([env_python(), *arguments], env={**quiet, **os.environ}).wait()
 
 
 def test(arguments: list[str]) -> int:
     os.chdir(ROOT)
     lint = run("-m", "ruff", "check", ".")
     layout = run("-m", "ruff", "format", "--check", ".")
-    return (run("-m", "pytest", "-q", *arguments) if arguments else test_everything()) or lint or layout
+    return run("-m", "pytest", "-q", *pytest_arguments(arguments)) or lint or layout
 
 
-def test_everything() -> int:
-    """All tests, those on the miniature's older kind beside the others: they wait for servers most of the time."""
-    files = "import sys; sys.path.insert(0, 'tests'); from support import webuis; webuis.make_miniature_files()"
-    run("-c", files)
-    with (ENV / "older.log").open("w+", encoding="utf-8") as output:
-        older = start("-m", "pytest", "-q", "-k", OLDER, stdout=output, stderr=subprocess.STDOUT)
-        newer = run("-m", "pytest", "-q", "-k", f"not {OLDER}")
-        result = older.wait()
-        output.seek(0)
-        print(output.read(), flush=True)
-    return newer or result
+def pytest_arguments(arguments: list[str]) -> list[str]:
+    """What pytest is told; with nothing but a scale it runs all files, in two processes."""
+    told = ["--scale=all" if argument == "--all" else argument for argument in arguments]
+    whole = all(argument.startswith("--scale") or argument in SCALES for argument in told)
+    return [*WORKERS, *told] if whole else told
 
 
 def demo(arguments: list[str]) -> int:

@@ -15,11 +15,12 @@ from playwright.sync_api import Browser
 
 from support import webuis
 from support.browser import Tab, chromium
+from support.closing import Closing
 from support.inprocess import Host, start_miniature
 from support.pretended import Bench, empty
 from support.scale import ALL, SCALES, SMALL, Scale, leave_out
 
-_left_out = pytest.StashKey[dict[str, int]]()
+_closing = pytest.StashKey[Closing]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     exploring = scale.name == ALL
     settings.register_profile("ours", max_examples=scale.of(50, 600), deadline=None, derandomize=not exploring)
     settings.load_profile("ours")
+    config.stash[_closing] = Closing()
+    config.pluginmanager.register(config.stash[_closing])
 
 
 def _scale(config: pytest.Config) -> Scale:
@@ -42,15 +45,8 @@ def _scale(config: pytest.Config) -> Scale:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     out = leave_out(items, _scale(config))
-    config.stash[_left_out] = {reason: len(gone) for reason, gone in out.items()}
+    config.stash[_closing].left_out = {reason: len(gone) for reason, gone in out.items()}
     config.hook.pytest_deselected(items=[item for gone in out.values() for item in gone])
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    counts = config.stash.get(_left_out, {}) or getattr(config, "left_out_in_workers", {})
-    parts = [f"{number} {reason}" for reason, number in counts.items()]
-    if parts:
-        terminalreporter.write_line(f"Left out: {', '.join(parts)}.")
 
 
 @pytest.fixture(scope="session")

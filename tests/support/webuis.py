@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from filelock import FileLock
+
 from support import forked
 from support.client import Client
 from support.forked import Forked
@@ -236,10 +238,12 @@ def _made(name: str, command: list[str], folder: Path, sources: Iterable[Path] =
     files = REPOSITORY / ".cache" / name
     done = files / "made-at.txt"
     state = "\n".join([str(files), *(hashlib.sha256(source.read_bytes()).hexdigest() for source in sources)])
-    if not done.exists() or done.read_text(encoding="utf-8") != state:
-        shutil.rmtree(files, ignore_errors=True)
-        subprocess.run([*command, "--out", str(files)], cwd=folder, check=True)
-        done.write_text(state, encoding="utf-8")
+    files.parent.mkdir(exist_ok=True)
+    with FileLock(files.with_suffix(".lock")):  # tests run in several processes
+        if not done.exists() or done.read_text(encoding="utf-8") != state:
+            shutil.rmtree(files, ignore_errors=True)
+            subprocess.run([*command, "--out", str(files)], cwd=folder, check=True)
+            done.write_text(state, encoding="utf-8")
     return files
 
 
