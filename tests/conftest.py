@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, BrowserContext
 
 from support import webuis
 from support.browser import Tab, chromium
@@ -116,19 +116,30 @@ def start(webui: webuis.Webui, tmp_path: Path) -> Callable:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
     """Chromium, which the test has made sure of."""
-    with chromium() as started:
-        yield started
+    with contextlib.ExitStack() as stack:
+        yield stack.enter_context(chromium())
+        with request.config.stash[_closing].counting():
+            stack.close()
+
+
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One for all tabs, which share what they have loaded."""
+    made = browser.new_context()
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def tab_of(browser: Browser) -> Iterator[Callable[..., Tab]]:
+def tab_of(context: BrowserContext) -> Iterator[Callable[..., Tab]]:
     """Open a tab on a server; at the end nobody may have complained."""
     tabs = []
 
     def make(server: webuis.Server, query: str = "", width: int = 1280) -> Tab:
-        page = browser.new_page(viewport={"width": width, "height": 1200})
+        page = context.new_page()
+        page.set_viewport_size({"width": width, "height": 1200})
         tabs.append(Tab(page, server))
         return tabs[-1].open(query)
 

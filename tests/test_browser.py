@@ -14,6 +14,7 @@ from lib_multipass.args import label
 from support import browser as browsers
 from support.browser import Tab
 from support.jobs import A, B, C, hires, multipass, without
+from support.webuis import Server
 
 pytestmark = [
     pytest.mark.skipif(browsers.program() is None, reason=browsers.HOW_TO_GIVE),
@@ -22,13 +23,16 @@ pytestmark = [
 
 
 @pytest.fixture
-def tab(request: pytest.FixtureRequest, webui, tab_of: Callable[..., Tab]) -> Tab:
-    """The page with A selected."""
-    if str(webui) == "miniature-1.6.0" and request.function not in ON_BOTH:
-        pytest.skip("this is the same on both kinds of the miniature")
-    pair = request.getfixturevalue("pair")
+def server(pair) -> Server:
+    """With A selected."""
     pair.ours.client.post("/sdapi/v1/options", {"sd_model_checkpoint": f"{A}.safetensors"})
-    return tab_of(pair.ours)
+    return pair.ours
+
+
+@pytest.fixture
+def tab(server: Server, tab_of: Callable[..., Tab]) -> Tab:
+    """The page with A selected."""
+    return tab_of(server)
 
 
 def small(tab: Tab) -> None:
@@ -47,6 +51,7 @@ def small(tab: Tab) -> None:
         steps.blur()
 
 
+@pytest.mark.both
 def test_from_the_tick_to_the_same_picture_again(tab):
     assert not tab.is_ticked("txt2img_hr")
     tab.tick()
@@ -100,6 +105,7 @@ def folded_out(tab: Tab) -> bool:
 FOCUSED = "document.activeElement.closest('[id^=script_multipass]')?.id ?? ''"
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("how", ["mouse", "keyboard"])
 def test_who_ticks_is_led_to_what_has_to_be_chosen(tab, how):
     tick_by_hand(tab, how)
@@ -119,6 +125,7 @@ def test_who_ticks_is_led_to_what_has_to_be_chosen(tab, how):
     assert tab.page.evaluate(FOCUSED) != "script_multipass_checkpoint"
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("how", ["mouse", "keyboard"])
 def test_who_has_chosen_is_left_alone(tab, how):
     tab.tick()
@@ -133,6 +140,7 @@ def test_who_has_chosen_is_left_alone(tab, how):
     assert tab.page.evaluate(FOCUSED) != "script_multipass_checkpoint"
 
 
+@pytest.mark.both
 def test_what_is_ticked_by_the_page_takes_no_focus(tab):
     """By a pasted picture whose second checkpoint is empty, or by another extension's script."""
     prompt = tab.page.locator("#txt2img_prompt textarea")
@@ -151,6 +159,7 @@ def test_what_is_ticked_by_the_page_takes_no_focus(tab):
     assert tab.page.evaluate(FOCUSED) == ""
 
 
+@pytest.mark.both
 def test_swap(tab):
     tab.tick()
     tab.part("swap").click()  # nothing is chosen yet
@@ -259,6 +268,7 @@ def test_the_folded_row_shows_that_something_in_it_is_changed(tab):
     expect(row).not_to_have_class(re.compile("multipass-changed"))
 
 
+@pytest.mark.both
 def test_release_says_what_was_freed(tab):
     tab.tick()
     tab.choose("script_multipass_checkpoint", B)
@@ -361,8 +371,8 @@ def test_a_second_tab_has_its_own_panel(tab, tab_of):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_jumps_in_either_theme(tab, tab_of, theme):
-    shown = tab_of(tab.server, f"?__theme={theme}")
+def test_nothing_jumps_in_either_theme(server, tab_of, theme):
+    shown = tab_of(server, f"?__theme={theme}")
     shown.tick()
     shown.expect_plan("Choose")
     height = shown.part("enabled").bounding_box()["height"]
@@ -398,8 +408,8 @@ def _luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_a_narrow_page(tab, tab_of):
-    narrow = tab_of(tab.server, width=360)
+def test_a_narrow_page(server, tab_of):
+    narrow = tab_of(server, width=360)
     narrow.tick()
     narrow.choose("script_multipass_checkpoint", B)
     narrow.expect_plan(f"→ 2 {B} · ")
@@ -466,65 +476,3 @@ def test_defaults_of_the_page_tick_and_fill_the_panel(start, tab_of, tmp_path):
         expect(tab.part("settings")).to_have_class(re.compile("multipass-changed"))
         stored = json.loads(kept.read_text(encoding="utf-8"))
         assert [key for key in stored if key.startswith(f"{ours}/") and ("Plan" in key or "None" in key)] == []
-
-
-def save_defaults(tab: Tab, kept: Path, **values: str) -> None:
-    """Press Apply under Settings, Defaults; where there is no such page, the file is written as the webui does it."""
-    if tab.server.webui.real:
-        tab.one("ui_defaults_apply").dispatch_event("click")
-        tab.wait(lambda: all(value in kept.read_text(encoding="utf-8") for value in values.values()))
-    else:
-        stored = json.loads(kept.read_text(encoding="utf-8"))
-        for name, value in values.items():
-            stored[f"customscript/multipass.py/txt2img/{label(name)}/value"] = value
-        kept.write_text(json.dumps(stored, indent=4), encoding="utf-8")
-
-
-def test_a_saved_default_outlives_the_title_of_its_file(start, tab_of, tmp_path):
-    kept, gone = tmp_path / "ui-config.json", "gone.safetensors [0123456789]"
-    first = {f"customscript/multipass.py/txt2img/{label('vae')}/value": gone}
-    kept.write_text(json.dumps(first), encoding="utf-8")
-    with start("--ui-config-file", str(kept)) as server:
-
-        def title_of(name: str) -> str:
-            return next(m["title"] for m in server.client.get("/sdapi/v1/sd-models") if m["model_name"] == name)
-
-        tab = tab_of(server)
-        assert tab.value("script_multipass_vae") == gone
-        tab.tick()
-        tab.choose("script_multipass_checkpoint", B)
-        tab.expect_plan(f"there is no VAE '{gone}'")
-        tab.choose("script_multipass_adetailer", C)
-        chosen = {"checkpoint": f"{B}.safetensors", "adetailer": f"{C}.safetensors"}
-        assert {name: tab.value(f"script_multipass_{name}") for name in chosen} == chosen
-        save_defaults(tab, kept, **chosen)
-        for name in (B, C):
-            server.client.txt2img(**hires(), alwayson_scripts=multipass(True, name))
-        titles = {"checkpoint": title_of(B), "adetailer": title_of(C), "vae": gone}
-        assert titles["checkpoint"] != chosen["checkpoint"]
-        tab.part("refresh").click()
-        tab.wait(lambda: tab.value("script_multipass_checkpoint") == titles["checkpoint"])
-        assert {name: tab.value(f"script_multipass_{name}") for name in titles} == titles
-
-        saved = kept.read_bytes()
-        reload_ui(tab)
-        again = tab_of(server)
-        assert {name: again.value(f"script_multipass_{name}") for name in titles} == titles
-        assert kept.read_bytes() == saved
-        again.tick()
-        again.fold_out()
-        again.choose("script_multipass_vae", "Use same VAE")
-        again.expect_plan(f"→ 2 {B} · ")
-        small(again)
-        assert f"Multipass checkpoint: {titles['checkpoint']}" in again.generate()
-
-
-ON_BOTH = (
-    test_from_the_tick_to_the_same_picture_again,
-    test_swap,
-    test_release_says_what_was_freed,
-    test_who_ticks_is_led_to_what_has_to_be_chosen,
-    test_who_has_chosen_is_left_alone,
-    test_what_is_ticked_by_the_page_takes_no_focus,
-)
-"""Where jobs run, or the title of an accordion matters."""

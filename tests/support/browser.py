@@ -27,8 +27,8 @@ READ = """() => {
     return [tab.innerText, ...texts].some(text => text.includes('Steps: '));
 }"""
 """Whether PNG Info shows an infotext."""
-SETTLED = 700
-"""Milliseconds in which a plan that is asked for has come."""
+SETTLED = "new Promise(done => setTimeout(done, 350))"
+"""Ends later than what the page waits for before it asks for a plan, on a busy machine too: its own clock is used."""
 
 
 def program() -> str | None:
@@ -55,10 +55,12 @@ class Tab:
         """Errors, and what the console says of our file."""
         self.plans = 0
         """How often the plan was asked for since the page was opened."""
-        self._asks = -1
+        self._asks, self._answers = -1, 0
         page.on("pageerror", self._note_error)
         page.on("console", self._note_message)
         page.on("request", self._note_request)
+        page.on("requestfinished", self._note_answer)
+        page.on("requestfailed", self._note_answer)
 
     def open(self, query: str = "") -> Tab:
         """Load the page and wait until it is ready."""
@@ -72,7 +74,7 @@ class Tab:
             }"""
         )
         assert self._asks >= 0
-        self.plans = 0
+        self.plans = self._answers = 0
         return self
 
     def part(self, name: str) -> Locator:
@@ -121,8 +123,11 @@ class Tab:
             expect(self.part("plan")).to_contain_text(text, timeout=10_000)
 
     def settle(self) -> None:
-        """Wait until nothing more will be asked for."""
-        self.page.wait_for_timeout(SETTLED)
+        """Wait until nothing more will be asked for, and what was is answered."""
+        known = -1
+        while known != self.plans or self._answers < self.plans:
+            known = self.plans
+            self.page.evaluate(SETTLED)
 
     def generate(self) -> str:
         """Make the first picture since the page was opened; its infotext."""
@@ -140,10 +145,6 @@ class Tab:
         infotext = self.one("html_info_txt2img")
         expect(infotext).to_contain_text("Steps: ", timeout=10_000)
         return infotext.inner_text()
-
-    def is_generating(self) -> bool:
-        """Whether this page shows the buttons that end a job."""
-        return self.one("txt2img_skip").is_visible() or self.one("txt2img_interrupt").is_visible()
 
     def paste(self, infotext: str) -> None:
         """Paste a picture's infotext as the webui does it: into the prompt, then the button."""
@@ -187,5 +188,10 @@ class Tab:
             self.complaints.append(message.text)
 
     def _note_request(self, request: Any) -> None:
-        if request.url.endswith("/run/predict") and (request.post_data_json or {}).get("fn_index") == self._asks:
-            self.plans += 1
+        self.plans += self._is_for_plan(request)
+
+    def _note_answer(self, request: Any) -> None:
+        self._answers += self._is_for_plan(request)
+
+    def _is_for_plan(self, request: Any) -> bool:
+        return request.url.endswith("/run/predict") and (request.post_data_json or {}).get("fn_index") == self._asks

@@ -25,7 +25,7 @@ def start_miniature(data: Path) -> Host:
     import torch
 
     torch.set_num_threads(1)
-    mini.arguments = ["--api", "--nowebui", "--data-dir", str(data)]
+    mini.arguments = ["--api", "--data-dir", str(data)]
     host = Host()
     host.initialize.initialize()
     host.build_page()

@@ -21,27 +21,6 @@ def is_installed(package):
     return True
 
 
-def api_only():
-    import uvicorn
-    from fastapi import FastAPI
-    from modules import call_queue, initialize, script_callbacks, shared
-    from modules.timer import startup_timer
-
-    initialize.initialize()
-    app = FastAPI()
-    script_callbacks.ui_settings_callback()
-    from modules.api.api import Api
-
-    Api(app, call_queue.queue_lock)
-    script_callbacks.before_ui_callback()
-    script_callbacks.app_started_callback(None, app)
-    gc.freeze()
-    port = shared.cmd_opts.port or 7861
-    print(f"Startup time: {startup_timer.summary()}.", flush=True)
-    print(f"Running on local URL:  http://127.0.0.1:{port}", flush=True)
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
-
-
 def webui():
     from modules import call_queue, initialize, script_callbacks, shared, ui
     from modules.timer import startup_timer
@@ -84,4 +63,4 @@ if __name__ == "__main__":
 
         sd_models.forge_model_reload = sd_models.reload_model_weights
     with device.pretend(device.of_flags(cmd_opts)):
-        api_only() if cmd_opts.nowebui else webui()
+        webui()

@@ -36,9 +36,6 @@ class OptionInfo:
         self.comment_after += html
         return self
 
-    def needs_restart(self):
-        return self.info("after a restart")
-
 
 class OptionHTML(OptionInfo):
     """A text among the settings; it has no value of its own."""
@@ -46,9 +43,6 @@ class OptionHTML(OptionInfo):
     def __init__(self, text):
         super().__init__(text)
         self.do_not_save = True
-
-    def needs_reload_ui(self):
-        return self.info("after Reload UI")
 
 
 def options_section(section_identifier, options_dict):

@@ -27,17 +27,6 @@ def clear_callbacks():
         callbacks.clear()
 
 
-def remove_callbacks_for_function(callback_func):
-    for callbacks in callback_map.values():
-        callbacks[:] = [known for known in callbacks if known.callback != callback_func]
-
-
-def remove_current_script_callbacks():
-    script = _calling_file()
-    for callbacks in callback_map.values():
-        callbacks[:] = [known for known in callbacks if known.script != script]
-
-
 def _calling_file():
     frame = sys._getframe()  # inspect.stack() would read all the files, too slow for thousands of Reload UIs
     while frame is not None and frame.f_code.co_filename == __file__:

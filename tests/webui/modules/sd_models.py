@@ -13,7 +13,7 @@ from modules.timer import Timer
 
 model_path = str(Path(paths.models_path) / "Stable-diffusion")
 checkpoints_list = {}
-checkpoint_aliases = checkpoint_alisases = {}
+checkpoint_aliases = {}
 checkpoints_loaded = collections.OrderedDict()
 
 

@@ -43,9 +43,6 @@ class State:
         self.job_no += 1
         self.sampling_step = 0
 
-    def assign_current_image(self, image):
-        self.current_image = image
-
     def begin(self, job: str = "(unknown)"):
         self.job, self.job_count, self.job_no, self.sampling_step = job, -1, 0, 0
         self.skipped = self.interrupted = self.stopping_generation = False

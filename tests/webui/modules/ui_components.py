@@ -16,16 +16,6 @@ class FormRow(gr.Row):
         return "row"
 
 
-class FormColumn(gr.Column):
-    def get_block_name(self):
-        return "column"
-
-
-class FormHTML(gr.HTML):
-    def get_block_name(self):
-        return "html"
-
-
 class InputAccordion(gr.Checkbox):
     """A hidden checkbox that owns an accordion; page.js draws the tick and keeps open and ticked the same."""
 
