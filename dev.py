@@ -32,7 +32,7 @@ INSTALLS = {
 }
 BENCHES = ("hooks", "headers", "reader", "memory")
 SCALES = ("small", "full", "all")
-WORKERS = ("--numprocesses=2", "--dist=loadfile")
+WORKERS = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 OLDEST, NEWEST = (3, 10), (3, 12)
 
 

@@ -45,6 +45,7 @@ def _scale(config: pytest.Config) -> Scale:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     out = leave_out(items, _scale(config))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # what takes longest begins first
     config.stash[_closing].left_out = {reason: len(gone) for reason, gone in out.items()}
     config.hook.pytest_deselected(items=[item for gone in out.values() for item in gone])
 

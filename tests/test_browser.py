@@ -17,6 +17,7 @@ from support.jobs import A, B, C, hires, multipass, without
 from support.webuis import Server
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(browsers.program() is None, reason=browsers.HOW_TO_GIVE),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]

@@ -14,6 +14,7 @@ import pytest
 from support import faults
 from support.switchboard import OF_OURS, OF_THE_MINIATURE, OF_THE_WEBUI, places, switchboard
 
+pytestmark = pytest.mark.slow
 WEBUI, OURS = places(OF_THE_WEBUI + OF_THE_MINIATURE), places(OF_OURS)
 SMALL, FULL = 10**6, 29
 """One fault in so many."""

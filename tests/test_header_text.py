@@ -238,7 +238,6 @@ UNIT = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", UNIT)
 def test_the_longest_header_is_bearable(tmp_path, name):
     """What the worst of the allowed length costs: some 200 MB at most while it is read, and nothing afterwards."""

@@ -486,7 +486,6 @@ def big_header(tensors=2500):
     return entries({**{name: [12, 34] for name in names[: tensors - 5]}, **unet(2048), SECOND_ENCODER: [1280]})
 
 
-@pytest.mark.slow
 def test_speed(path):
     """Loose limits: a busy machine takes several times as long as a quiet one."""
     store(path, big_header())

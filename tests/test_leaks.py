@@ -17,6 +17,7 @@ import pytest
 from support.client import RefusedError
 from support.jobs import A, B, C, hires, multipass
 
+pytestmark = pytest.mark.slow
 JOBS, ON_A_REAL_WEBUI, LOADING_JOBS, RELOADS = 500, 200, 120, 50
 WARM_UP = 20
 STEEPEST = 50 * 1024

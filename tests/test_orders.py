@@ -18,6 +18,7 @@ from support.pictures import AUTOMATIC, CONTENTS, OTHER, SIZE, Picture, argument
 from support.pretended import empty
 from support.probe.multipass_whole import seen
 
+pytestmark = pytest.mark.slow
 SMALL, ON_EACH = 10, 500
 """Sequences on each kind of host, which have different ones."""
 OPTIONS = {

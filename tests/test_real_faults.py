@@ -18,7 +18,7 @@ from support.real_faults import Stage
 from support.switchboard import OF_A_REAL_WEBUI, OF_OURS, OF_THE_MINIATURE, OF_THE_WEBUI, places
 from test_axes import LABELS, plot
 
-pytestmark = [pytest.mark.campaign, pytest.mark.timeout(36000)]
+pytestmark = [pytest.mark.campaign, pytest.mark.slow, pytest.mark.timeout(36000)]
 PLACES = places(OF_A_REAL_WEBUI + OF_THE_WEBUI + OF_OURS + OF_THE_MINIATURE)
 ONE_IN = 307
 FACES = JobKind("faces", faces=True)

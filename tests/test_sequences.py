@@ -15,6 +15,7 @@ from support.jobs import A, differences, hires
 from support.scale import Scale
 from support.sequences import OTHER, checkpoints_of, multipass_job
 
+pytestmark = pytest.mark.slow
 SMALL, ON_EACH_MINIATURE, ON_A_REAL_WEBUI = 8, 100, 50
 LONGEST = 4
 """Jobs in a sequence."""
