@@ -10,6 +10,7 @@ whatever is written into the options can be saved to ``config.json``. So both ar
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -86,11 +87,12 @@ def hold(decision: Decision, first: Checkpoint) -> None:
     _decision = decision
     gone = DISK in decision.places.values()
     slots = len(decision.kept) + len(decision.others) + gone
-    _settle(slots if gone else max(users_own(shared.opts, LIMIT), slots), _with_place(), first)
+    beyond = _settle(slots if gone else max(users_own(shared.opts, LIMIT), slots), _with_place(), first)
+    others = (model for model in _parked() if _file(model) not in _with_place() and model not in beyond)
+    beyond += [model for model in others if memory.place_of(model) == VRAM]
+    _throw_away(beyond)
     for model in _parked():
-        if _file(model) not in _with_place() and memory.place_of(model) == VRAM:
-            _throw_away([model])
-        elif decision.places.get(_file(model)) == RAM:
+        if decision.places.get(_file(model)) == RAM:
             _to_ram(model)
 
 
@@ -105,7 +107,7 @@ def let_go(first: Checkpoint | None) -> None:
         return
     try:
         _activate(first)
-        _settle(users_own(shared.opts, LIMIT), {first.filename} if first else set(), first)
+        _throw_away(_settle(users_own(shared.opts, LIMIT), {first.filename} if first else set(), first))
         follow.leave()
     finally:
         _decision = None
@@ -138,8 +140,9 @@ def swapping(info: Checkpoint | None) -> Iterator[None]:
     if active in spare and _find(to) is not None:
         # Emptied before the swap it never lies in RAM beside the others; the webui takes it for a failed load.
         sd_models.model_data.sd_model = None
-        _throw_away([active])
         spare.remove(active)
+        leaving, active = [active], None
+        _throw_away(leaving)
     _loaded().sort(key=lambda model: model in spare)
     _room = int(to.filename in _decision.places and not spare)
     try:
@@ -184,8 +187,8 @@ def _move(model: Any, send: Callable[[Any], None]) -> bool:
     return True
 
 
-def _settle(most: int, needed: Collection[str], first: Checkpoint | None) -> None:
-    """Bring the loaded models down to ``most``, the least recently used first and the needed ones last."""
+def _settle(most: int, needed: Collection[str], first: Checkpoint | None) -> list[Any]:
+    """The models that are too many for ``most``, the least recently used first and the needed ones last."""
     models = _loaded()
     if 0 < most < len(models):
         # The active model cannot be emptied: the webui still moves it to the CPU before it activates another.
@@ -195,14 +198,24 @@ def _settle(most: int, needed: Collection[str], first: Checkpoint | None) -> Non
     beyond = _parked()[::-1][: max(0, len(models) - most)] if most > 0 else []
     if beyond:
         log.info("let go of %s", ", ".join(model.sd_checkpoint_info.name_for_extra for model in beyond))
-        _throw_away(beyond)
+    return beyond
 
 
 def _throw_away(models: list[Any]) -> None:
-    for model in models:
+    """Empty these models and this list of them.
+
+    What still holds one then, as a circle of references in it may, takes Python's collector, which looks through all
+    that a webui has imported.
+    """
+    gone = []
+    while models:
+        model = models.pop(0)
         _loaded().remove(model)
         sd_models.send_model_to_trash(model)
-    gc.collect()
+        gone.append(weakref.ref(model))
+        del model
+    if any(reference() is not None for reference in gone):
+        gc.collect()
 
 
 def _to_ram(model: Any) -> None:
