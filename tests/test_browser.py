@@ -477,3 +477,54 @@ def test_defaults_of_the_page_tick_and_fill_the_panel(start, tab_of, tmp_path):
         expect(tab.part("settings")).to_have_class(re.compile("multipass-changed"))
         stored = json.loads(kept.read_text(encoding="utf-8"))
         assert [key for key in stored if key.startswith(f"{ours}/") and ("Plan" in key or "None" in key)] == []
+
+
+def save_defaults(tab: Tab, kept: Path, **values: str) -> None:
+    """Press Apply under Settings, Defaults; where there is no such page, the file is written as the webui does it."""
+    if tab.server.webui.real:
+        tab.one("ui_defaults_apply").dispatch_event("click")
+        tab.wait(lambda: all(value in kept.read_text(encoding="utf-8") for value in values.values()))
+    else:
+        stored = json.loads(kept.read_text(encoding="utf-8"))
+        for name, value in values.items():
+            stored[f"customscript/multipass.py/txt2img/{label(name)}/value"] = value
+        kept.write_text(json.dumps(stored, indent=4), encoding="utf-8")
+
+
+def test_a_saved_default_outlives_the_title_of_its_file(start, tab_of, tmp_path):
+    kept, gone = tmp_path / "ui-config.json", "gone.safetensors [0123456789]"
+    first = {f"customscript/multipass.py/txt2img/{label('vae')}/value": gone}
+    kept.write_text(json.dumps(first), encoding="utf-8")
+    with start("--ui-config-file", str(kept)) as server:
+
+        def title_of(name: str) -> str:
+            return next(m["title"] for m in server.client.get("/sdapi/v1/sd-models") if m["model_name"] == name)
+
+        tab = tab_of(server)
+        assert tab.value("script_multipass_vae") == gone
+        tab.tick()
+        tab.choose("script_multipass_checkpoint", B)
+        tab.expect_plan(f"there is no VAE '{gone}'")
+        tab.choose("script_multipass_adetailer", C)
+        chosen = {"checkpoint": f"{B}.safetensors", "adetailer": f"{C}.safetensors"}
+        assert {name: tab.value(f"script_multipass_{name}") for name in chosen} == chosen
+        save_defaults(tab, kept, **chosen)
+        for name in (B, C):
+            server.client.txt2img(**hires(), alwayson_scripts=multipass(True, name))
+        titles = {"checkpoint": title_of(B), "adetailer": title_of(C), "vae": gone}
+        assert titles["checkpoint"] != chosen["checkpoint"]
+        tab.part("refresh").click()
+        tab.wait(lambda: tab.value("script_multipass_checkpoint") == titles["checkpoint"])
+        assert {name: tab.value(f"script_multipass_{name}") for name in titles} == titles
+
+        saved = kept.read_bytes()
+        reload_ui(tab)
+        again = tab_of(server)
+        assert {name: again.value(f"script_multipass_{name}") for name in titles} == titles
+        assert kept.read_bytes() == saved
+        again.tick()
+        again.fold_out()
+        again.choose("script_multipass_vae", "Use same VAE")
+        again.expect_plan(f"→ 2 {B} · ")
+        small(again)
+        assert f"Multipass checkpoint: {titles['checkpoint']}" in again.generate()
