@@ -17,7 +17,7 @@ from typing import Any
 from lib_multipass import header_text
 from lib_multipass.architectures import FLUX, LATENTS, REFINER, SD1, SD2, SD3, SDXL, UNKNOWN
 from lib_multipass.header_text import BITS, HeaderError, Kind, UnreadHeaderError
-from lib_multipass.parts import DIFFUSION_MODEL, lacking
+from lib_multipass.missing import DIFFUSION_MODEL, lacking
 
 CHECKPOINT, DIFFUSION_ALONE, VAE_ALONE, LORA = "checkpoint", "diffusion model alone", "VAE", "LoRA"
 
@@ -45,7 +45,7 @@ class Facts:
     latent_channels: int | None = None
     """Channels of a latent picture: 4 for SD and SDXL, 16 for SD 3 and Flux; None without a VAE's decoder."""
     lacks: tuple[str, ...] = ()
-    """The parts that a checkpoint of its architecture needs and the file does not hold, see :mod:`parts`."""
+    """The parts that a checkpoint of its architecture needs and the file does not hold, see :mod:`missing`."""
     takes_picture: bool = False
     """Whether it takes a picture besides the latent one: for inpainting, depth or editing."""
     layout: int = 0

@@ -19,6 +19,7 @@ from lib_multipass.host import (
     adetailer,
     ahead,
     axes,
+    borrowing,
     cache,
     checkpoints,
     control,
@@ -29,7 +30,6 @@ from lib_multipass.host import (
     follow,
     gauge,
     infotext,
-    lacking,
     lending,
     networks,
     page,
@@ -176,7 +176,7 @@ def _declare(p: Any, args: PassArgs) -> None:
         p.comment(note)
     follow.swaps_begin()
     patches.record(job.journal)
-    lending.begin(job.in_use, lacking.given_vaes(p, plan, job.in_use))
+    lending.begin(job.in_use, borrowing.given_vaes(p, plan, job.in_use))
     second_pass.begin(p, plan, job.in_use, detailer.vaes(plan.base) if detailer else [], args.adetailer_follows)
     networks.follow(p, plan)
     infotext.follow(p, plan)

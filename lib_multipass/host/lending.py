@@ -1,9 +1,9 @@
 """Checkpoints whose files lack a VAE or a text encoder, and who lends it to them in a Multipass job.
 
 By hand, at the webui's default limit, such a file is loaded over the model that is active, whose own VAE and text
-encoder stay. A model that is built for it beside the others has zeros there (:mod:`lib_multipass.parts`). So the state
-dict gets these tensors from the checkpoint that was active before it, as they are there now; where that one is of
-another kind, from the last one of its kind that was active, in memory or in its file.
+encoder stay. A model that is built for it beside the others has zeros there (:mod:`lib_multipass.missing`). So the
+state dict gets these tensors from the checkpoint that was active before it, as they are there now; where that one is
+of another kind, from the last one of its kind that was active, in memory or in its file.
 
 A model that is kept gets them again when another checkpoint comes before it; the first pass's keeps what it has.
 """
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from modules import processing, sd_models, sd_vae
 
-from lib_multipass import parts
+from lib_multipass import missing
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.headers import Facts
 from lib_multipass.host import files, lora_memory
@@ -98,7 +98,7 @@ class Lender:
     def can_lend(self, part: str, borrower: Facts) -> bool:
         """Whether it has the part, and the part means the same in the other one."""
         facts = files.facts_of(self.info)
-        if not parts.can_lend(part, facts, borrower):
+        if not missing.can_lend(part, facts, borrower):
             return False
         if self.model is not None:
             return not is_hollow(self.model, part)
@@ -106,7 +106,7 @@ class Lender:
 
     def key(self, part: str) -> tuple:
         """Changes with what the lent tensors are."""
-        vae = getattr(self.model, "loaded_vae_file", None) if parts.is_vae(part) else None
+        vae = getattr(self.model, "loaded_vae_file", None) if missing.is_vae(part) else None
         return self.info.filename, vae, _lent.get(self.info.filename, {}).get(part)
 
     def tensors(self, part: str) -> Tensors:
@@ -137,7 +137,7 @@ def loaded_model(info: Checkpoint) -> Any:
 def parts_to_ask_for(info: Checkpoint) -> tuple[str, ...]:
     """The parts that a loaded model of this file might not have; of a ``.ckpt`` nobody knows before it was read."""
     facts = files.facts_of(info)
-    return facts.lacks if files.tells(info) else parts.needed(facts.architecture)
+    return facts.lacks if files.tells(info) else missing.needed(facts.architecture)
 
 
 def is_hollow(model: Any, part: str) -> bool:
@@ -175,16 +175,16 @@ def completed(info: Checkpoint, state: Tensors, kept: bool) -> Tensors:
     before = tuple(_lent.pop(info.filename, ())) if kept else ()
     state = {name: tensor for name, tensor in state.items() if not name.startswith(before)} if before else state
     forget(info)
-    for part in parts.lacking(state, facts.architecture):
+    for part in missing.lacking(state, facts.architecture):
         lender = next((one for one in lenders(info.filename) if one.can_lend(part, facts)), None)
         if lender is not None:
             state = {**state, **lender.tensors(part)}
             _remember(info, part, lender)
-        elif parts.is_vae(part) and _given(info):
+        elif missing.is_vae(part) and _given(info):
             state = {**state, **_of_vae_file(_given(info), part)}
         elif _job is not None and info.filename in {known.filename for known in _job.in_use} and facts.latent:
             raise MultipassError(
-                f"{info.name} holds no {parts.word(part)}, and no checkpoint that is loaded can lend it one."
+                f"{info.name} holds no {missing.word(part)}, and no checkpoint that is loaded can lend it one."
             )
     return state
 
@@ -200,8 +200,8 @@ def _of_vae_file(path: str, part: str) -> Tensors:
 
 def _remember(info: Checkpoint, part: str, lender: Lender) -> None:
     _lent.setdefault(info.filename, {})[part] = lender.key(part)
-    log.info("%s has no %s of its own and takes that of %s", info.name, parts.word(part), lender.info.name)
-    if not parts.is_vae(part):
+    log.info("%s has no %s of its own and takes that of %s", info.name, missing.word(part), lender.info.name)
+    if not missing.is_vae(part):
         _forget_conditionings()
 
 
@@ -222,7 +222,7 @@ def _mend(info: Checkpoint | None) -> None:
         if lender is not None and (hollow or _lent.get(info.filename, {}).get(part) != lender.key(part)):
             _put(model, part, lender.tensors(part))
             _remember(info, part, lender)
-        elif hollow and lender is None and parts.is_vae(part) and _given(info):
+        elif hollow and lender is None and missing.is_vae(part) and _given(info):
             _put(model, part, _of_vae_file(_given(info), part))
 
 
@@ -237,7 +237,7 @@ def _who_was_before(info: Checkpoint) -> list[Lender]:
 def _put(model: Any, part: str, tensors: Tensors) -> None:
     """Write tensors over a model's own. With a VAE of the settings on it, its own waits in a copy."""
     own = getattr(model, "base_vae", None)
-    if parts.is_vae(part) and getattr(model, "loaded_vae_file", None) is not None and own:
+    if missing.is_vae(part) and getattr(model, "loaded_vae_file", None) is not None and own:
         renewed = {**own, **{name.removeprefix(_FIRST_STAGE): tensor.clone() for name, tensor in tensors.items()}}
         if sd_vae.base_vae is own:
             sd_vae.base_vae = renewed
@@ -245,6 +245,6 @@ def _put(model: Any, part: str, tensors: Tensors) -> None:
         return
     with torch.no_grad():
         for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-            if parts.plain(name) in tensors:
-                tensor.copy_(tensors[parts.plain(name)])
+            if missing.plain(name) in tensors:
+                tensor.copy_(tensors[missing.plain(name)])
     lora_memory.forget_copies(model.get_submodule(part.rstrip(".")))

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lib_multipass.parts import plain
+from lib_multipass.missing import plain
 
 _COPIES = ("network_weights_backup", "network_bias_backup")
 

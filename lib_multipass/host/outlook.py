@@ -10,7 +10,7 @@ from modules import shared
 from lib_multipass.args import PassArgs
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.forecast import FACES, FIRST, REFINER, SECOND, Forecast, Kept, MemoryReport, Pass
-from lib_multipass.host import cache, checkpoints, crossing, files, keeping, lacking, memory, vaes
+from lib_multipass.host import borrowing, cache, checkpoints, crossing, files, keeping, memory, vaes
 from lib_multipass.host.keeping import Work
 from lib_multipass.placement import DISK, RAM, VRAM, Decision
 from lib_multipass.plan import Plan, make_plan
@@ -51,7 +51,7 @@ class Outlook:
         self._roles = [(FIRST, plan.base), (SECOND, plan.second), *((FACES, checkpoint) for checkpoint in detailers)]
         self._roles += [(REFINER, refiner)] if refiner else []
         self.in_use = [checkpoint for _, checkpoint in self._roles]
-        self.notes = lacking.notes(p, plan, self._roles)
+        self.notes = borrowing.notes(p, plan, self._roles)
         self.free = keeping.free_memory(plan.second, self.work, self.wish)
         self.models = keeping.models_of(self.in_use, self.work)
         self.decision = keeping.decision_for(self.models, self.free, self.wish)

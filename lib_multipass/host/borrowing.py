@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lib_multipass import args as fields
-from lib_multipass import parts
+from lib_multipass import missing
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.forecast import FACES, FIRST, REFINER, SECOND
 from lib_multipass.headers import Facts
@@ -43,14 +43,14 @@ def notes(p: Any, plan: Plan, roles: Sequence[tuple[str, Checkpoint]]) -> list[s
             continue
         for part in _missing(checkpoint, role):
             lender = next(_able(part, checkpoint, roles, borrowed), None)
-            has_vae = parts.is_vae(part) and checkpoint.filename in given
-            refusable = files.facts_of(checkpoint).latent or parts.is_diffusion(part)
+            has_vae = missing.is_vae(part) and checkpoint.filename in given
+            refusable = files.facts_of(checkpoint).latent or missing.is_diffusion(part)
             if lender is None and not has_vae and refusable:
                 raise MultipassError(_refusal(role, checkpoint, part))
             borrowed.add((checkpoint.filename, part))
             if lender not in (None, checkpoint) and not has_vae:
                 told.append(
-                    f"{checkpoint.name_for_extra} has no {parts.word(part)} of its own and works with that of "
+                    f"{checkpoint.name_for_extra} has no {missing.word(part)} of its own and works with that of "
                     f"{lender.name_for_extra}."
                 )
     return list(dict.fromkeys(told))
@@ -70,7 +70,7 @@ def _able(
     facts = files.facts_of(borrower)
     earlier = [known for _, known in roles[: [known.filename for _, known in roles].index(borrower.filename)]][::-1]
     for known in earlier:
-        if (known.filename, part) in borrowed and parts.can_lend(part, files.facts_of(known), facts):
+        if (known.filename, part) in borrowed and missing.can_lend(part, files.facts_of(known), facts):
             yield known
         model = lending.loaded_model(known)
         if Lender(known, model).can_lend(part, facts):
@@ -85,9 +85,9 @@ def _able(
 
 def _refusal(role: str, checkpoint: Checkpoint, part: str) -> str:
     facts: Facts = files.facts_of(checkpoint)
-    name, word = f"{_LABELS[role]}: {checkpoint.name}", parts.word(part)
-    if parts.is_diffusion(part):
+    name, word = f"{_LABELS[role]}: {checkpoint.name}", missing.word(part)
+    if missing.is_diffusion(part):
         return f"{name} has no {word} that this webui can read; choose a whole checkpoint."
-    kind = facts.latent if parts.is_vae(part) else facts.architecture
-    cure = _OTHER_VAE[role] if parts.is_vae(part) else f"choose a checkpoint that holds its {word}"
+    kind = facts.latent if missing.is_vae(part) else facts.architecture
+    cure = _OTHER_VAE[role] if missing.is_vae(part) else f"choose a checkpoint that holds its {word}"
     return f"{name} has no {word}, and no {kind} checkpoint is at hand that could lend its own; {cure}."
