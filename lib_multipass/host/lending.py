@@ -27,6 +27,7 @@ from lib_multipass.messages import MultipassError, log
 Tensors = dict[str, torch.Tensor]
 _FIRST_STAGE = "first_stage_model."
 _MOST_RECENT = 16
+_MADE_EMPTY = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.MultiheadAttention)
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,17 @@ def parts_to_ask_for(info: Checkpoint) -> tuple[str, ...]:
 
 
 def is_hollow(model: Any, part: str) -> bool:
-    """Whether a loaded model has nothing but zeros there, or no such part."""
+    """Whether a loaded model has no such part, or nothing but zeros in the layers that the webui makes without values.
+
+    Those are all linear layers and convolutions; embeddings and norms have what they begin with
+    (``InitializeOnMeta``, 1.6.0 to 1.10.1).
+    """
     try:
         module = model.get_submodule(part.rstrip("."))
     except AttributeError:
         return True
-    weights = (weight for weight in module.parameters() if weight.dim() > 1)
+    made = (layer for layer in module.modules() if isinstance(layer, _MADE_EMPTY))
+    weights = (weight for layer in made for weight in layer.parameters(recurse=False) if weight.dim() > 1)
     return not any(not weight.is_meta and bool(_comparable(weight).any()) for weight in weights)
 
 

@@ -45,7 +45,9 @@ def as_pickle(server: Server, checkpoint: str) -> str:
 
     made = server.data / "models" / "Stable-diffusion" / f"{checkpoint}-pickled.ckpt"
     if not made.exists():
-        torch.save({"state_dict": load_file(made.with_name(f"{checkpoint}.safetensors"))}, made)
+        weights = load_file(made.with_name(f"{checkpoint}.safetensors"))
+        # As the webui reads them; newer libraries put more into the other form than it allows.
+        torch.save({"state_dict": weights}, made, _use_new_zipfile_serialization=False)
         _copy_config(made.with_name(f"{checkpoint}.yaml"), made)
         server.client.post("/sdapi/v1/refresh-checkpoints")
     return made.stem
