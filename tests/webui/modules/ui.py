@@ -2,6 +2,7 @@ from functools import wraps
 from types import SimpleNamespace
 
 import gradio as gr
+from mini import saved_defaults
 from modules import (
     gradio_extensons,  # noqa: F401  it announces every component
     images,
@@ -11,7 +12,6 @@ from modules import (
     sd_samplers,
     shared,
     txt2img,
-    ui_loadsave,
 )
 from modules import infotext_utils as parameters_copypaste
 from modules.call_queue import wrap_gradio_gpu_call
@@ -36,7 +36,7 @@ def create_ui():
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img") as txt2img_tab:
                 prompt = _txt2img_tab()
-            ui_loadsave.restore(txt2img_tab, "txt2img", shared.cmd_opts.ui_config_file)
+            saved_defaults.restore(txt2img_tab, "txt2img", shared.cmd_opts.ui_config_file)
             with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"):
                 _png_info_tab(tabs)
             with gr.Tab("Settings", id="settings", elem_id="tab_settings"):

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import gradio as gr
-import mini
 from modules import errors
 from modules.ui_components import InputAccordion
+
+import mini
 
 _KEPT = {
     gr.Slider: ("value", "minimum", "maximum", "step"),
