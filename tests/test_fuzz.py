@@ -16,12 +16,13 @@ from support.webuis import REPOSITORY
 FUZZ = REPOSITORY / "tests" / "fuzz.py"
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", fuzz_targets.TARGETS)
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris does not exist for this Python")
 def test_a_short_run(name, scale):
-    short, (seed,) = scale.of(500, 20_000), scale.seeds(1, 1, 1)
+    short, (seed,) = scale.of(500, 10_000), scale.seeds(1, 1, 1)
     command = [sys.executable, str(FUZZ), name, "--executions", str(short), "--seed", str(seed)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert f"{name}: {short:,} executions in " in run.stdout
     assert "slowest" in run.stdout
