@@ -12,46 +12,11 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from lib_multipass.args import IN_RAM
+from lib_multipass.room import DISK, RAM, VRAM, Memory, Model, Room
 from lib_multipass.wording import size_text
-
-VRAM, RAM, DISK = "VRAM", "RAM", "disk"
-"""Places. ``DISK`` means: not kept, loaded every time."""
 
 MOST = 8
 """Checkpoints of one job that can be kept: every assignment is tried, of which there are 3 to the power of this."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """A checkpoint as the decision sees it."""
-
-    file: str
-    """File name; two models are the same when this is equal."""
-    name: str
-    """What the user calls it."""
-    size: int
-    """Bytes once loaded."""
-    uses: int = 1
-    """How often it is activated for one picture."""
-    place: str = DISK
-    """Where it lies now."""
-    copies: int = 0
-    """Bytes of RAM for the copies of its weights that LoRAs will still make."""
-    split: bool = False
-    """Whether the webui moves it to the device in parts, out of RAM (``--medvram``, ``--lowvram``)."""
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What is free, in bytes, and how much of it is not ours to plan with."""
-
-    vram: int | None = None
-    """Free memory of the device; None if it has none of its own (CPU) or does not tell."""
-    ram: int | None = None
-    """Free memory of the computer, its file cache included; None if that cannot be told."""
-    vram_reserve: int = 0
-    """For the pictures that are being made, and for others on this device."""
-    ram_reserve: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,9 +24,9 @@ class Cap:
     """The most that may be kept after an earlier job ran out of memory."""
 
     vram: bool = True
-    """Whether anything may be parked in VRAM."""
+    """Whether anything may be parked in VRAM; False after the device's memory ran out."""
     count: int = MOST
-    """How many checkpoints may be kept."""
+    """How many checkpoints may be kept in RAM; fewer after the computer's memory ran out."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +68,9 @@ def decide(
 
     As many as possible are kept, as many as possible of these in VRAM; where there is a choice, those that are used
     most often for each byte, then the larger ones. In VRAM the parked ones, the largest of the rest, which takes its
-    turn there, and the reserve have to fit into what is free with all of them away. In RAM the same holds without a
-    turn, except that without VRAM the active one lies there too.
+    turn there, and the reserve have to fit into what is free with all of them away. In RAM all that wait there have to
+    fit, together with what an active one takes of it: all of it without VRAM or if it is split, copies for LoRAs, and
+    its file while it is loaded.
 
     Args:
         models: the job's checkpoints, each once.
@@ -114,50 +80,18 @@ def decide(
         others: loaded checkpoints that the job does not need, the most recently used first.
         most_others: how many of them the user's own settings keep.
     """
-    room = _Room(models, memory, others)
+    room = Room(models, memory, others)
     rated = sorted(models, key=lambda model: (-model.uses, model.size, model.file))
     best = max(_assignments(rated, room, wish, cap), key=_worth)
     places = {model.file: best[model] for model in models}
-    staying = tuple(_staying(best, room, others, most_others))
+    vram_allowed = wish != IN_RAM and cap.vram
+    staying = tuple(_staying(best, room, [m for m in others[:most_others] if vram_allowed or m.place != VRAM]))
     vram, ram = room.needs(best)
     names = {model.file: model.name for model in models}
     return Decision(places, staying, _reason(best, room, wish, cap), vram, ram, names)
 
 
-class _Room:
-    """What there would be without any of these models, and what an assignment takes of it."""
-
-    def __init__(self, models: Sequence[Model], memory: Memory, others: Sequence[Model]) -> None:
-        everything = [*models, *others]
-        self.memory = memory
-        self.vram = _budget(memory.vram, memory.vram_reserve, everything, VRAM)
-        self.ram = _budget(memory.ram, memory.ram_reserve, everything, RAM)
-
-    def needs(self, assignment: Mapping[Model, str]) -> tuple[int, int]:
-        """Bytes of VRAM and RAM that the models take at most."""
-        sizes: dict[str, list[int]] = {VRAM: [0], RAM: [0], DISK: [0]}
-        for model, place in assignment.items():
-            sizes[place].append(model.size)
-        turn = max(max(sizes[RAM]), max(sizes[DISK]))
-        copies = sum(model.copies for model, place in assignment.items() if place != DISK)
-        if self.vram is None:
-            return 0, sum(sizes[RAM]) + max(sizes[DISK]) + copies
-        return sum(sizes[VRAM]) + turn, sum(sizes[RAM]) + copies
-
-    def holds(self, assignment: Mapping[Model, str], beside: tuple[int, int] = (0, 0)) -> bool:
-        """Whether it fits beside other models that take this much VRAM and RAM."""
-        kept = {place for place in assignment.values() if place != DISK}
-        vram, ram = self.needs(assignment)
-        # Nothing kept is what the webui does by itself, whatever there is.
-        fits_vram = VRAM not in kept or (self.vram is not None and vram + beside[0] <= self.vram)
-        return fits_vram and (not kept or (self.ram is not None and ram + beside[1] <= self.ram) or ram == 0)
-
-
-def _budget(free: int | None, reserve: int, models: Iterable[Model], place: str) -> int | None:
-    return None if free is None else free + sum(model.size for model in models if model.place == place) - reserve
-
-
-def _assignments(models: Sequence[Model], room: _Room, wish: str, cap: Cap) -> Iterator[dict[Model, str]]:
+def _assignments(models: Sequence[Model], room: Room, wish: str, cap: Cap) -> Iterator[dict[Model, str]]:
     """All that fit, the best ones for a job with enough memory first."""
     vram = room.vram is not None and wish != IN_RAM and cap.vram
     choices = [
@@ -166,7 +100,7 @@ def _assignments(models: Sequence[Model], room: _Room, wish: str, cap: Cap) -> I
     ]
     for places in product(*choices):
         assignment = dict(zip(models, places, strict=True))
-        if len(places) - places.count(DISK) <= cap.count and room.holds(assignment):
+        if places.count(RAM) <= cap.count and room.holds(assignment):
             yield assignment
             if all(place == choice[0] for place, choice in zip(places, choices, strict=True)):
                 return
@@ -183,17 +117,17 @@ def _pay(models: Iterable[Model]) -> tuple[int, int]:
     return sum(model.uses for model in models), sum(model.uses * model.size for model in models)
 
 
-def _staying(best: Mapping[Model, str], room: _Room, others: Sequence[Model], most: int) -> Iterator[str]:
+def _staying(best: Mapping[Model, str], room: Room, others: Sequence[Model]) -> Iterator[str]:
     """Others that may stay where they are, at nobody's cost."""
     taken = (0, 0)
-    for model in others[:most]:
+    for model in others:
         wanted = (taken[0] + model.size * (model.place == VRAM), taken[1] + model.size * (model.place == RAM))
         if DISK not in best.values() and room.holds(best, wanted):
             taken = wanted
             yield model.file
 
 
-def _reason(best: Mapping[Model, str], room: _Room, wish: str, cap: Cap) -> str:
+def _reason(best: Mapping[Model, str], room: Room, wish: str, cap: Cap) -> str:
     """One sentence about what is not kept at all, else about what is not kept in VRAM; empty if all is in VRAM."""
     left_out = [model for model, place in best.items() if place == DISK]
     if left_out:
@@ -204,16 +138,16 @@ def _reason(best: Mapping[Model, str], room: _Room, wish: str, cap: Cap) -> str:
     if wish == IN_RAM:
         return ""
     if not cap.vram:
-        return "They stay in RAM, since an earlier job with them ran out of memory."
+        return "They wait in RAM: an earlier job with them, and with pictures as large or smaller, ran out of VRAM."
     if all(model.split for model in parked):
         return "The webui is started with --medvram or --lowvram and places their parts itself."
     free = max(0, room.vram)
     return f"{_names(parked)} will wait in RAM: {size_text(free)} of VRAM can be planned with beside the pictures."
 
 
-def _lack(room: _Room, cap: Cap, count: int) -> str:
+def _lack(room: Room, cap: Cap, count: int) -> str:
     if cap.count < count:
-        return "an earlier job with these checkpoints ran out of memory"
+        return "an earlier job with these ran out of RAM"
     if room.ram is None:
         return "how much memory is free cannot be told"
     return f"{size_text(max(0, room.ram))} of RAM can be planned with, {size_text(room.memory.ram_reserve)} stay free"

@@ -15,12 +15,12 @@ from support import order_checks
 from support.hands import Inside
 from support.orders import Expected, User, steps_of
 from support.pictures import AUTOMATIC, CONTENTS, OTHER, SIZE, Picture, arguments, pixels, render
-from support.pretended import empty
+from support.pretended import empty, whole_parts
 from support.probe.multipass_whole import seen
 
 pytestmark = pytest.mark.slow
-SMALL, ON_EACH = 10, 500
-"""Sequences on each kind of host, which have different ones."""
+SMALL, ON_EACH, SPLIT = 10, 500, 50
+"""Sequences on each kind of host, which have different ones: a sample, all, and all with ``--medvram``."""
 OPTIONS = {
     "sd_model_checkpoint": "alpha.safetensors",
     "sd_vae": AUTOMATIC,
@@ -43,6 +43,7 @@ class Ground:
             shutil.copy(self.folder / f"{content}.safetensors", originals)
         self.options = {**host.shared.opts.data, **OPTIONS}
         self.files = order_checks.Files(originals, Path(host.sd_vae.vae_dict[OTHER]))
+        host.reload_ui()  # the API is there by then, and is wrapped from then on
         key = patches.KEY
         self.unwrapped = {(o, name): host.patches.original(key, o, name) for o, name, _ in patches._wrapped()}
 
@@ -106,23 +107,50 @@ def check(ground: Ground, expected: Expected):
         assert getattr(owner, name) is not original
 
 
+def follow(ground: Ground, seed: int, old: bool) -> int:
+    """Do all the steps of a sequence, and check everything after each; the number of its jobs."""
+    user = User(Inside(ground.host, ground.originals, old), ground.reset())
+    try:
+        for name, about in steps_of(seed, old):
+            user.do(name, about)
+            check(ground, user.expected)
+        for (picture, got), should in zip(user.pictures, ground.expect([p for p, _ in user.pictures]), strict=True):
+            assert got == should, picture
+    except Exception as error:
+        error.add_note("\n".join((f"--seeds {seed}", *user.story)))
+        raise
+    return len(user.pictures)
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("old", [False, True], ids=["1.10.1", "1.6.0"])
 def test_orders(ground, monkeypatch, scale, old):
     import mini
 
     monkeypatch.setattr(mini, "old_host", old)
-    rendered, seeds = 0, scale.seeds(ON_EACH * old, SMALL, ON_EACH)
-    for seed in seeds:
-        user = User(Inside(ground.host, ground.originals, old), ground.reset())
-        try:
-            for name, about in steps_of(seed, old):
-                user.do(name, about)
-                check(ground, user.expected)
-            for (picture, got), should in zip(user.pictures, ground.expect([p for p, _ in user.pictures]), strict=True):
-                assert got == should, picture
-        except Exception as error:
-            error.add_note("\n".join((f"--seeds {seed}", *user.story)))
-            raise
-        rendered += len(user.pictures)
+    seeds = scale.seeds(ON_EACH * old, SMALL, ON_EACH)
+    rendered = sum(follow(ground, seed, old) for seed in seeds)
+    print(f"{len(seeds)} sequences, {rendered} jobs, {len(ground.known)} of them different")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("room", [None, 2.5], ids=["enough RAM", "little RAM"])
+@pytest.mark.parametrize("old", [False, True], ids=["1.10.1", "1.6.0"])
+def test_orders_with_medvram(ground, monkeypatch, scale, old, room):
+    """On a device that one part at a time fits onto; with little RAM, checkpoints come and go."""
+    import mini
+    from mini import device
+
+    host = ground.host
+    monkeypatch.setattr(mini, "old_host", old)
+    monkeypatch.setattr(host.shared.cmd_opts, "multipass_ram_reserve", 0)
+    size = host.shared.sd_model.size
+    empty(host)
+    monkeypatch.setattr(host.shared.cmd_opts, "medvram", True)
+    rendered, seeds = 0, scale.seeds(ON_EACH * old, SMALL, SPLIT)
+    with device.pretend(device.Device(int(1.5 * size), host=room and int(room * size))) as pretended:
+        for seed in seeds:
+            rendered += follow(ground, seed, old)
+            assert whole_parts(host)
+    assert pretended.ooms == 0
     print(f"{len(seeds)} sequences, {rendered} jobs, {len(ground.known)} of them different")

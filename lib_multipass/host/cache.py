@@ -18,7 +18,7 @@ from typing import Any
 from modules import devices, sd_models, shared
 
 from lib_multipass.checkpoints import Checkpoint
-from lib_multipass.host import follow, memory
+from lib_multipass.host import follow, memory, parts
 from lib_multipass.messages import log
 from lib_multipass.placement import DISK, RAM, VRAM, Decision
 
@@ -49,11 +49,11 @@ def limit(options: Any) -> int:
 
 
 def keep_in_cpu(options: Any) -> bool:
-    """Whether a swap moves the active model to RAM. What is moved to the device in parts is left to the webui."""
+    """Whether a swap moves the active model to RAM, or the part of it that is on the device."""
     own, active = users_own(options, KEEP_IN_CPU), sd_models.model_data.sd_model
     if _decision is not None and active is None:
         return False  # there is nothing to move, and up to 1.9.4 the webui does not look
-    if _decision is None or memory.vram() is None or getattr(active, "lowvram", False):
+    if _decision is None or devices.device.type == "cpu":
         return own
     return own if _file(active) not in _decision.places else _decision.places[_file(active)] != VRAM
 
@@ -171,7 +171,7 @@ def mend() -> None:
     elif active not in _loaded():
         # Taken out of the list to be overwritten, and that failed: neither the old checkpoint nor the new one.
         sd_models.model_data.sd_model = None
-        sd_models.send_model_to_trash(active)
+        _empty(active)
     elif not _move(active, sd_models.send_model_to_device):
         sd_models.model_data.sd_model = None
     devices.torch_gc()
@@ -179,6 +179,7 @@ def mend() -> None:
 
 def _move(model: Any, send: Callable[[Any], None]) -> bool:
     try:
+        parts.gather(model)
         send(model)
     except Exception:
         log.exception("%s could not be moved back and is let go of", model.sd_checkpoint_info.name_for_extra)
@@ -211,11 +212,21 @@ def _throw_away(models: list[Any]) -> None:
     while models:
         model = models.pop(0)
         _loaded().remove(model)
-        sd_models.send_model_to_trash(model)
+        _empty(model)
         gone.append(weakref.ref(model))
         del model
     if any(reference() is not None for reference in gone):
         gc.collect()
+
+
+def _empty(model: Any) -> None:
+    """Throw its tensors away. What the webui would move off the device later is moved off first."""
+    try:
+        parts.gather(model)
+    except Exception:
+        log.exception("the parts of %s could not be moved off the device", model.sd_checkpoint_info.name_for_extra)
+        parts.forget(model)
+    sd_models.send_model_to_trash(model)
 
 
 def _to_ram(model: Any) -> None:

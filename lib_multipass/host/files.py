@@ -11,9 +11,9 @@ from modules import devices, shared
 
 from lib_multipass import loaded
 from lib_multipass.checkpoints import Checkpoint
-from lib_multipass.footprint import Loading, loaded_bytes, most_backup_bytes
-from lib_multipass.headers import SDXL, Facts, remembered
-from lib_multipass.host import features
+from lib_multipass.footprint import Loading, loaded_bytes, most_backup_bytes, resident_bytes
+from lib_multipass.headers import REFINER, SDXL, Facts, remembered
+from lib_multipass.host import features, memory
 
 
 def facts_of(checkpoint: Checkpoint) -> Facts:
@@ -59,12 +59,34 @@ def _tells(facts: Facts) -> bool:
     return bool(facts.parameters or facts.problem)
 
 
-def loaded_size(facts: Facts) -> int:
+def loaded_size(facts: Facts, other_vae: bool = False) -> int:
     """Bytes that a checkpoint takes once this webui has loaded it, wherever its parts lie; estimated from its header.
 
     Copies that LoRAs make of its weights come on top.
+
+    Args:
+        facts: what is known of its file.
+        other_vae: whether another VAE is in it; the webui keeps a copy of its own one then.
     """
-    return loaded_bytes(facts, _loading(facts))
+    return loaded_bytes(facts, _loading(facts, other_vae))
+
+
+def resident_size(facts: Facts) -> int:
+    """Bytes of a checkpoint that are on the device at once, at most, while this webui computes with it."""
+    return resident_bytes(facts, _loading(facts))
+
+
+def read_bytes(checkpoint: Checkpoint) -> int:
+    """Bytes of RAM that a checkpoint's file takes while the webui loads it.
+
+    A ``.safetensors`` is mapped and lies in the file cache alone, unless *Disable memmapping for loading .safetensors
+    files* is on: then it is read whole, and copied tensor by tensor. A ``.ckpt`` is read whole (``read_state_dict``,
+    1.6.0 to 1.10.1).
+    """
+    size = facts_of(checkpoint).file_bytes
+    if not checkpoint.filename.lower().endswith(".safetensors"):
+        return size
+    return 2 * size if getattr(shared.opts, "disable_mmap_load_safetensors", False) else 0
 
 
 def most_copies(facts: Facts) -> int:
@@ -72,13 +94,17 @@ def most_copies(facts: Facts) -> int:
     return most_backup_bytes(facts, _loading(facts))
 
 
-def _loading(facts: Facts) -> Loading:
+def _loading(facts: Facts, other_vae: bool = False) -> Loading:
     fp8 = features.fp8_weights()
     return Loading(
         half=not shared.cmd_opts.no_half,
         # The webui turns the VAE to float32 by itself when pictures come out black.
         half_vae=devices.dtype_vae != torch.float32,
-        fp8=fp8 == "Enable" or (fp8 == "Enable for SDXL" and facts.architecture == SDXL),
+        # The webui takes the refiner for SDXL here (``check_fp8``, 1.8.0 to 1.10.1).
+        fp8=fp8 == "Enable" or (fp8 == "Enable for SDXL" and facts.architecture in (SDXL, REFINER)),
         cache_fp16=features.keeps_fp16_beside_fp8(),
         t5=features.loads_t5(),
+        other_vae=other_vae,
+        medvram=memory.is_split(facts),
+        lowvram=shared.cmd_opts.lowvram,
     )

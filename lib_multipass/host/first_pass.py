@@ -107,6 +107,7 @@ def swapping(original: Callable) -> Callable:
         known = set(self.extra_generation_params)
         with _decoded_already(samples, pictures) if pictures else nullcontext():
             result = original(self, samples, decoded_samples, *args, **kwargs)
+        job.gauge.second_pass_made()
         job.added_later |= set(self.extra_generation_params) - known
         return result
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from modules import processing, sd_models
+from modules import processing, sd_models, shared
 
 from lib_multipass.args import PassArgs
 from lib_multipass.host import (
@@ -117,10 +117,18 @@ def postprocess(p: Any, processed: Any) -> None:
     job = running.job_of(p)
     if job is None:
         return
+    missing = _missing(p, processed)
     if job.shown is not None:
         job.shown.add_to(processed)
-    _clear_up(job.gauge.read)
+    _clear_up(partial(job.gauge.read, missing))
     log.info(job.journal.line(job.forecast))
+
+
+def _missing(p: Any, processed: Any) -> int:
+    """How many pictures of a job that nobody ended are not there."""
+    if shared.state.interrupted or getattr(shared.state, "stopping_generation", False):
+        return 0
+    return p.n_iter * p.batch_size - (len(processed.images) - processed.index_of_first_image)
 
 
 def _clear_up(look_back: Callable[[], None] | None = None) -> None:

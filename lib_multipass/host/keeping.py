@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from modules import sd_models, shared
+from modules import devices, sd_models, shared
 
 from lib_multipass import args as fields
 from lib_multipass.checkpoints import Checkpoint
-from lib_multipass.host import cache, files, memory
+from lib_multipass.host import cache, files, memory, parts, vaes
 from lib_multipass.host.lora_memory import backup_bytes
 from lib_multipass.messages import log
-from lib_multipass.placement import DISK, VRAM, Cap, Decision, Memory, Model, decide
+from lib_multipass.placement import DISK, MOST, RAM, VRAM, Cap, Decision, Memory, Model, decide
+from lib_multipass.shortage import DEVICE
 from lib_multipass.working import reserve
 
 KEEP, VRAM_RESERVE, RAM_RESERVE = "multipass_keep", "multipass_vram_reserve", "multipass_ram_reserve"
@@ -34,9 +36,23 @@ class Work:
     """Whether its prompts name LoRAs."""
 
 
+@dataclass(frozen=True)
+class Lack:
+    """What earlier jobs with the same checkpoints ran out of."""
+
+    pixels: int | None = None
+    """From so many on, nothing may be parked in VRAM; None if the device's memory was enough."""
+    count: int = MOST
+    """How many may be kept in RAM."""
+
+    def cap(self, pixels: int) -> Cap:
+        """What it means for a job of so many pixels."""
+        return Cap(vram=self.pixels is None or pixels < self.pixels, count=self.count)
+
+
 _measured: dict[str, dict[int, int]] = {}
 """What earlier jobs of this run needed on the device besides the checkpoints: bytes by pixels, by architecture."""
-_caps: dict[frozenset[str], Cap] = {}
+_lacks: dict[frozenset[str], Lack] = {}
 """What ran out of memory in this run, by the file names of the checkpoints."""
 
 
@@ -78,9 +94,35 @@ def _model(checkpoint: Checkpoint, uses: int, work: Work | None) -> Model:
     copies = files.most_copies(facts) if work is not None and work.loras else 0
     if loaded is not None and copies:
         copies = max(0, copies - backup_bytes(loaded))
+    split = memory.is_split(facts) if loaded is None else parts.is_split(loaded)
+    foreign = vaes.takes_another(checkpoint, loaded)
+    size = files.loaded_size(facts, foreign)
+    # The webui copies it where the model lies at that moment: a new one on the device, others in RAM.
+    beside = 0 if split or not foreign else size - files.loaded_size(facts)
     place = DISK if loaded is None else memory.place_of(loaded)
-    name, size = checkpoint.name_for_extra, files.loaded_size(facts)
-    return Model(checkpoint.filename, name, size, uses, place, copies, memory.is_split(facts))
+    return Model(
+        checkpoint.filename,
+        checkpoint.name_for_extra,
+        size,
+        uses,
+        place,
+        copies,
+        split,
+        resident=files.resident_size(facts) if split else None,
+        beside=beside,
+        held=_held(loaded, place, beside),
+        reading=files.read_bytes(checkpoint),
+        reading_vram=facts.file_bytes if memory.files_go_to_the_device() else 0,
+    )
+
+
+def _held(loaded: Any, place: str, beside: int) -> int:
+    """Bytes of a loaded model on the device although it lies in RAM."""
+    if place != RAM:
+        return 0
+    vae = next(iter((getattr(loaded, "base_vae", None) or {}).values()), None)
+    on_device = vae is not None and vae.device.type == devices.device.type != "cpu"
+    return parts.held_bytes(loaded) + (beside if on_device else 0)
 
 
 def _loaded_by_file() -> dict[str, object]:
@@ -102,13 +144,14 @@ def free_memory(second: Checkpoint, work: Work, wished: str) -> Memory:
     )
 
 
-def decision_for(models: Sequence[Model], free: Memory, wished: str) -> Decision | None:
+def decision_for(models: Sequence[Model], free: Memory, wished: str, work: Work) -> Decision | None:
     """Where the job's checkpoints go; None if the user's own settings decide.
 
     Args:
         models: the job's checkpoints, as :func:`models_of` gives them.
         free: what is free, as :func:`free_memory` gives it.
         wished: the wish, as :func:`wish` gives it.
+        work: what the job computes.
     """
     if wished == fields.AS_SET:
         return None
@@ -118,22 +161,36 @@ def decision_for(models: Sequence[Model], free: Memory, wished: str) -> Decision
         models,
         free,
         wished,
-        cap=_caps.get(frozenset(needed), Cap()),
+        cap=_lacks.get(frozenset(needed), Lack()).cap(work.pixels),
         others=models_of([checkpoint for checkpoint in others if checkpoint.filename not in needed], None),
         most_others=max(0, cache.users_own(shared.opts, cache.LIMIT) - len(needed)),
     )
 
 
-def ran_out(files_in_use: Iterable[str], decision: Decision) -> None:
-    """Keep one level less in later jobs with these checkpoints: RAM instead of VRAM, then one fewer each time."""
+def ran_out(files_in_use: Iterable[str], decision: Decision, work: Work, lack: str) -> None:
+    """Keep less in later jobs with these checkpoints, if that leaves more of the memory that ran out.
+
+    Copies in RAM take nothing from the device. So its lack takes VRAM away from jobs of as many pixels or more, and
+    only the computer's own lack lowers how many are kept in RAM, by one each time.
+
+    Args:
+        files_in_use: the job's checkpoints.
+        decision: where they were kept.
+        work: what the job computed.
+        lack: whose memory ran out, see :mod:`lib_multipass.shortage`.
+    """
     key = frozenset(files_in_use)
-    if decision.at(VRAM):
-        _caps[key], change = Cap(vram=False), "park them in RAM"
+    known = _lacks.get(key, Lack())
+    if lack == DEVICE and not (decision.at(VRAM) or decision.others):
+        change = "nothing was parked there that could make room: smaller pictures or a smaller batch would fit"
+    elif lack == DEVICE:
+        _lacks[key] = replace(known, pixels=min(work.pixels, known.pixels or work.pixels))
+        change = "later jobs with them, and with pictures as large or larger, park them in RAM"
     else:
-        count = max(0, len(decision.kept) - 1)
-        _caps[key], change = Cap(vram=False, count=count), f"keep at most {count} of them loaded"
-    names = ", ".join(sorted(decision.names.values()))
-    log.warning("memory ran out in a job with %s; later jobs with them %s", names, change)
+        count = max(0, len(decision.at(RAM)) - 1)
+        _lacks[key] = replace(known, count=count)
+        change = f"later jobs with them keep {'none' if not count else f'at most {count}'} of them in RAM"
+    log.warning("%s ran out in a job with %s; %s", lack, ", ".join(sorted(decision.names.values())), change)
 
 
 def learned(second: Checkpoint, pixels: int, needed: int) -> None:
@@ -144,4 +201,4 @@ def learned(second: Checkpoint, pixels: int, needed: int) -> None:
 
 def forget() -> None:
     """Forget what ran out of memory: the user has made room."""
-    _caps.clear()
+    _lacks.clear()

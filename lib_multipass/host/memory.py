@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from modules import devices, shared
 
+from lib_multipass import cgroups, shortage
 from lib_multipass.headers import REFINER, SDXL, Facts
+from lib_multipass.host import parts
 from lib_multipass.placement import RAM, VRAM
 
 try:
@@ -18,8 +20,9 @@ except ImportError:  # the webui requires it (1.6.0 to 1.10.1), but runs without
 
 
 def ram_free() -> int | None:
-    """Bytes that programs could still get, the file cache included; None if that cannot be told."""
-    return None if psutil is None else psutil.virtual_memory().available
+    """Bytes that this program could still get, the file cache included; None if that cannot be told."""
+    told = (None if psutil is None else psutil.virtual_memory().available, cgroups.free_bytes())
+    return min((amount for amount in told if amount is not None), default=None)
 
 
 def vram() -> tuple[int, int] | None:
@@ -49,7 +52,10 @@ def vram_peak() -> int:
 
 
 def out_of_memory_count() -> int:
-    """How often the device ran out of memory in this process, whoever caught the error."""
+    """How often the device could not give what was asked for in this process, whoever caught the error.
+
+    cuDNN tries ways to compute that need much memory, and takes another way if there is too little: these count too.
+    """
     return _statistic("num_ooms")
 
 
@@ -68,21 +74,15 @@ def cuda_index() -> int | None:
     return torch.cuda.current_device() if devices.device.index is None else devices.device.index
 
 
-def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an exception says that memory was short, on the device or in the computer.
-
-    torch has a class for its devices; its CPU allocator raises a plain RuntimeError ("DefaultCPUAllocator: not enough
-    memory", "can't allocate memory").
-    """
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        return True
-    text = str(error).lower() if isinstance(error, RuntimeError) else ""
-    return "out of memory" in text or "not enough memory" in text or "allocate memory" in text
+def lack_of(error: BaseException | None) -> str | None:
+    """Whose memory an error says was short, see :func:`lib_multipass.shortage.lack_of`."""
+    found = shortage.lack_of(error)
+    return shortage.COMPUTER if found == shortage.DEVICE and devices.device.type in ("cpu", "mps") else found
 
 
 def place_of(model: Any) -> str:
     """Where a loaded model lies. One that is moved to the device in parts lies in RAM."""
-    if getattr(model, "lowvram", False) or devices.device.type == "cpu":
+    if parts.is_split(model) or devices.device.type == "cpu":
         return RAM
     return VRAM if next(model.parameters()).device.type == devices.device.type else RAM
 
@@ -91,3 +91,8 @@ def is_split(facts: Facts) -> bool:
     """Whether the webui moves this checkpoint to the device in parts (``lowvram.is_needed``, 1.6.0 to 1.10.1)."""
     flags = shared.cmd_opts
     return bool(flags.lowvram or flags.medvram or (flags.medvram_sdxl and facts.architecture in (SDXL, REFINER)))
+
+
+def files_go_to_the_device() -> bool:
+    """Whether the webui reads checkpoint files into VRAM: ``--lowram`` (``read_state_dict``, 1.6.0 to 1.10.1)."""
+    return shared.weight_load_location is None and vram() is not None

@@ -54,7 +54,7 @@ class Outlook:
         self.notes = borrowing.notes(p, plan, self._roles)
         self.free = keeping.free_memory(plan.second, self.work, self.wish)
         self.models = keeping.models_of(self.in_use, self.work)
-        self.decision = keeping.decision_for(self.models, self.free, self.wish)
+        self.decision = keeping.decision_for(self.models, self.free, self.wish, self.work)
 
     def forecast(self, warnings: Sequence[str] = ()) -> Forecast:
         """The plan as a value."""

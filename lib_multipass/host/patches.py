@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from modules import hashes, images, patches, processing, script_callbacks, sd_models, sd_vae, shared
+from modules import errors, hashes, images, patches, processing, script_callbacks, sd_models, sd_vae, shared
 from modules.textual_inversion import textual_inversion
 
 from lib_multipass.host import (
@@ -221,6 +221,8 @@ _WRAPPED = (
     (processing.StableDiffusionProcessingTxt2Img, "sample_hr_pass", _hires_pass),
     (processing.StableDiffusionProcessingImg2Img, "sample", progress.faces),
     (hashes, "calculate_sha256", ahead.hash_taken_over),
+    (errors, "report", gauge.told),
+    (errors, "display", gauge.told),
     (sd_vae, "resolve_vae", second_pass.vae_of_the_moment),
     (sd_vae, "load_vae", second_pass.taken_off_when_it_fails),
     (sd_vae, "load_vae_dict", second_pass.kept_in_memory),

@@ -110,3 +110,20 @@ def name_for_override(name: str, checkpoint_file: str) -> str | None:
     if name == NO_VAE:
         return AUTOMATIC_VAE if file_for(AUTOMATIC_VAE, checkpoint_file) is None else None
     return None if name == SAME_VAE else name
+
+
+def takes_another(checkpoint: Checkpoint, model: Any) -> bool:
+    """Whether another VAE than its own is in a checkpoint, or will be once the webui has loaded it.
+
+    ``resolve_vae`` of the webui would know better, but writes to the console about a name that it does not know.
+
+    Args:
+        checkpoint: the checkpoint.
+        model: what was loaded from it; None if nothing is. The webui keeps a copy of its own VAE on it (``load_vae``,
+            1.6.0 to 1.10.1).
+    """
+    if model is not None:
+        return getattr(model, "base_vae", None) is not None
+    if shared.cmd_opts.vae_path is not None or shared.opts.sd_vae in sd_vae.vae_dict:
+        return True
+    return shared.opts.sd_vae != NO_VAE and file_for(AUTOMATIC_VAE, checkpoint.filename) is not None

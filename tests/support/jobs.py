@@ -26,14 +26,14 @@ def multipass(*args):
     return {"Multipass": {"args": list(args)}}
 
 
-def adetailer(server: Server, checkpoint=None, **more):
+def adetailer(server: Server, *checkpoints, **more):
+    """A tab for each checkpoint; without any, one without a checkpoint of its own."""
     model = "always.pt" if server.webui.real else "face_yolov8n.pt"
     tab = {"ad_model": model, **more}
-    if checkpoint:
-        tab |= {"ad_use_checkpoint": True, "ad_checkpoint": checkpoint}
     if server.webui.real:
         tab |= {"ad_inpaint_width": 64, "ad_inpaint_height": 64}
-    return {"ADetailer": {"args": [True, False, tab]}}
+    tabs = [tab | ({"ad_use_checkpoint": True, "ad_checkpoint": one} if one else {}) for one in checkpoints or [None]]
+    return {"ADetailer": {"args": [True, False, *tabs]}}
 
 
 def script_args(server, title: str, **values) -> dict:

@@ -74,7 +74,7 @@ def render(host: Any, picture: Picture, overrides: dict[str, Any], args: list[An
     p.seed, p.steps = 5, 2
     if picture.kind == "upscale":
         p.firstpass_image, p.txt2img_upscale = _given_picture(), True
-    with _ended(host, picture.end):
+    with ended(host, picture.end):
         return host.run(p)
 
 
@@ -94,7 +94,7 @@ def _given_picture() -> Image.Image:
 
 
 @contextmanager
-def _ended(host: Any, end: tuple[str, int] | None) -> Iterator[None]:
+def ended(host: Any, end: tuple[str, int] | None) -> Iterator[None]:
     """Presses a button of the page during a step of sampling, counted over the whole job."""
     from mini.painter import Painter
 

@@ -69,3 +69,11 @@ def empty(host):
     data.sd_model = None
     host.sd_hijack.model_hijack.layers = host.sd_hijack.model_hijack.clip = None
     gc.collect()
+
+
+def whole_parts(host):
+    """Whether one part at most is on the device, as a whole, and it is the one that the webui knows of."""
+    known = host.lowvram.module_in_gpu
+    models = host.sd_models.model_data.loaded_sd_models
+    there = [part for model in models for part in model.parts() if part.on_device]
+    return all(part is known and part.on_device == part.size for part in there)

@@ -21,7 +21,7 @@ def make_checkpoint(path, look="cartoon", seed=0, config=None):
     torch.manual_seed(seed)
     model = painter.Painter()
     with torch.no_grad():
-        _fill_denoiser(model.model["diffusion_model"], look)
+        _fill_denoiser(model.model.diffusion_model, look)
         _fill_autoencoder(model.first_stage_model, look)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

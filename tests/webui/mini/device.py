@@ -11,6 +11,8 @@ What an OutOfMemoryError leaves behind in the host, 1.6.0 and 1.10.1 alike, and 
 - Into the instance of another: it holds the new weights, half moved, and is active but no longer listed. 1.6.0 has
   announced it to `model_loaded` callbacks by then (not so here), 1.10.1 has not.
 - While sampling or decoding: every model stays where it was.
+- A part of a split model: it lies half on the device; the part that was there before is in RAM, and still noted as
+  being there, so it is this one that is moved away next, and the half stays until that part is used again.
 The host builds a new model's tensors on the device, one by one; here they are moved there once all are loaded.
 """
 
@@ -45,14 +47,64 @@ class _Placed:
         return getattr(self._tensor, name)
 
 
-class Movable(nn.Module):
-    """A whole model; while a device is pretended, its moves are accounted. Its first tensors move first."""
+def _size(module):
+    """Of its real tensors: a dtype counts as wide as it is."""
+    tensors = [*nn.Module.parameters(module), *module.buffers()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+class _Accounted(nn.Module):
+    """While a device is pretended, its moves are accounted. Its first tensors move first."""
 
     on_device = 0  # how much of it lies there
 
     @property
     def size(self):
-        return sum(tensor.numel() * tensor.element_size() for tensor in [*super().parameters(), *self.buffers()])
+        return _size(self)
+
+    def to(self, *args, **kwargs):
+        target, dtype = torch._C._nn._parse_to(*args, **kwargs)[:2]
+        if current is None or target is None:
+            before = self.size
+            super().to(*args, **kwargs)
+            self._change_width(dtype and before and self.size / before)
+            return self
+        super().to("meta" if target.type == "meta" else "cpu")  # what is gone cannot come back: torch refuses
+        current.place(self, target.type)
+        return self
+
+    def _change_width(self, factor):
+        """What lies on the device in another dtype takes more or less there."""
+        if factor:
+            self.on_device = int(self.on_device * factor)
+
+    def working(self, pixels):
+        """For the time of one computation on a picture or latent of so many pixels, all of a batch together."""
+        return contextlib.nullcontext() if current is None else current.working(self, pixels)
+
+
+class Part(_Accounted):
+    """A part of a model, which moves by itself where the host splits the model (`lowvram`)."""
+
+    whole = None
+
+    def owner(self):
+        return self.whole()
+
+
+class Movable(_Accounted):
+    """A whole model."""
+
+    def parts(self):
+        return [part for part in self.children() if isinstance(part, Part)]
+
+    def owner(self):
+        return self
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        if isinstance(value, Part):
+            value.whole = weakref.ref(self)
 
     def parameters(self, recurse=True):
         left = self.on_device
@@ -60,66 +112,88 @@ class Movable(nn.Module):
             yield _Placed(tensor) if left > 0 else tensor
             left -= tensor.numel() * tensor.element_size() * (current.scale if current else 1)
 
-    def to(self, *args, **kwargs):
-        target = torch._C._nn._parse_to(*args, **kwargs)[0]
-        if current is None or target is None:
-            return super().to(*args, **kwargs)
-        super().to("meta" if target.type == "meta" else "cpu")  # what is gone cannot come back: torch refuses
-        current.place(self, target.type)
-        return self
 
-    def working(self, pixels):
-        """For the time of one computation on a picture or latent of so many pixels, all of a batch together."""
-        return contextlib.nullcontext() if current is None else current.working(self, pixels)
+class _OnDevice(torch.Tensor):
+    """A tensor outside of any module that says that it lies on the device."""
+
+    device, is_cuda = torch.device("cuda", 0), True
 
 
 class Device:
     """The accounts. Answers under the names of `torch.cuda`, the device among their arguments being of no meaning.
 
-    `total` is None where only RAM is pretended, `host` where only the device is. `per_pixel` is what computing takes.
+    `total` is None where only RAM is pretended, `host` where only the device is. `per_pixel` is what computing takes,
+    `tries` what it would take besides for its fastest way: if that is not there, it is counted as refused, and another
+    way is taken. `container` is what a control group leaves of the RAM, files that were read being cached in it.
     Weights and files count `scale` times.
     """
 
-    def __init__(self, total=None, per_pixel=0, host=None, scale=1):
+    def __init__(self, total=None, per_pixel=0, host=None, scale=1, tries=0, container=None):
         self.total, self.per_pixel, self.host, self.scale = total, per_pixel, host, scale
-        self.models, self.busy, self.peak, self.ooms, self.reserved = weakref.WeakSet(), 0, 0, 0, 0
+        self.tries, self.container, self.cached = tries, container, {}
+        self.models, self.parts, self.outside = weakref.WeakSet(), weakref.WeakSet(), []
+        self.busy, self.peak, self.ooms, self.reserved = 0, 0, 0, 0
         self.lowest = host  # the least RAM that was ever available; below zero means that a real machine would swap
 
     @property
     def used(self):
-        return self.busy + sum(model.on_device for model in list(self.models))
+        modules = [*self.models, *self.parts]
+        return self.busy + sum(module.on_device for module in modules) + self._outside(True)
+
+    @property
+    def in_ram(self):
+        models = [model for model in list(self.models) if not next(model.parameters()).is_meta]
+        moved = sum(module.on_device for module in [*models, *self.parts])
+        return sum(model.size * self.scale for model in models) - moved + self._outside(False)
 
     @property
     def available(self):
-        if self.host is None:
-            return None
-        in_ram = [model for model in list(self.models) if not next(model.parameters()).is_meta]
-        return self.host - sum(model.size * self.scale - model.on_device for model in in_ram)
+        return None if self.host is None else self.host - self.in_ram
+
+    def _outside(self, on_device):
+        living = [tensor() for tensor, there in self.outside if there == on_device]
+        return sum(t.numel() * t.element_size() * self.scale for t in living if t is not None)
+
+    def copies(self, tensors, on_device):
+        """Copies of tensors that no module holds, and that no move of a model moves along."""
+        made = {name: tensor.clone() for name, tensor in tensors.items()}
+        if on_device:
+            made = {name: tensor.as_subclass(_OnDevice) for name, tensor in made.items()}
+        self.outside += [(weakref.ref(tensor), on_device) for tensor in made.values()]
+        self._note()
+        return made
 
     def report(self):
         known = {name: getattr(self, name) for name in ("total", "used", "reserved", "peak", "ooms", "available")}
         return {**known, "lowest_available": self.lowest}
 
-    def place(self, model, target):
-        """All of a model to "cuda", "cpu" or "meta"; a move that does not fit fills the device and raises."""
-        before, size = (model.on_device, getattr(model, "gone", False)), model.size * self.scale
-        self.models.add(model)
-        wanted = size - model.on_device if target == "cuda" else -model.on_device
+    def place(self, module, target):
+        """All of a model or a part to "cuda", "cpu" or "meta"; a move that does not fit fills the device and raises."""
+        whole, size = module.owner(), module.size * self.scale
+        before = (module.on_device, getattr(module, "gone", False))
+        (self.models if module is whole else self.parts).add(module)
+        if module is whole:
+            for part in whole.parts():
+                part.on_device = 0
+        wanted = size - module.on_device if target == "cuda" else -module.on_device
         fits = min(wanted, self.total - self.used) if wanted > 0 else wanted
-        model.on_device, model.gone = model.on_device + fits, target == "meta"
+        module.on_device, module.gone = module.on_device + fits, target == "meta"
         self._note()
         if fits < wanted:
-            self._refuse(model, wanted - fits)
-        if self.total is not None and before != (model.on_device, model.gone):
-            events.record(_VERBS[target], model.sd_checkpoint_info.name_for_extra)
+            self._refuse(whole, wanted - fits)
+        if self.total is not None and module is whole and before != (module.on_device, module.gone):
+            events.record(_VERBS[target], whole.sd_checkpoint_info.name_for_extra)
 
     @contextlib.contextmanager
-    def working(self, model, pixels):
-        if self.total is not None and not model.lowvram and model.on_device < model.size * self.scale:
+    def working(self, part, pixels):
+        whole = part.owner()
+        needed = part if whole.lowvram else whole
+        if self.total is not None and needed.on_device < needed.size * self.scale:
             raise RuntimeError("Expected all tensors to be on the same device, but found at least two, cuda:0 and cpu!")
         wanted = pixels * self.per_pixel if self.total is not None else 0
         if wanted and wanted > self.total - self.used:
-            self._refuse(model, wanted)
+            self._refuse(whole, wanted)
+        self.ooms += self.total is not None and pixels * self.tries > self.total - self.used
         self.busy += wanted
         self._note()
         try:
@@ -128,8 +202,20 @@ class Device:
             self.busy -= wanted
 
     def reading(self, filename):
-        """A file's bytes are in RAM before they are weights."""
-        self._note(Path(filename).stat().st_size * self.scale)
+        """A file's bytes are in RAM before they are weights, and stay in the cache of files."""
+        size = Path(filename).stat().st_size * self.scale
+        self.cached[filename] = size
+        self._note(size)
+
+    def control_group(self, path):
+        """What Linux says in a file about the group of this process; None for a file that is not about it."""
+        cached = min(sum(self.cached.values()), self.container - self.in_ram)
+        return {
+            "/proc/self/cgroup": "0::/docker/4f1c\n",
+            "/sys/fs/cgroup/memory.max": f"{self.container}\n",
+            "/sys/fs/cgroup/memory.current": f"{self.in_ram + cached}\n",
+            "/sys/fs/cgroup/memory.stat": f"anon {self.in_ram}\ninactive_file 0\nactive_file {cached}\n",
+        }.get(path)
 
     def _note(self, reading=0):
         self.peak, self.reserved = max(self.peak, self.used), max(self.reserved, self.used)
@@ -206,10 +292,14 @@ def pretend(device):
             real = psutil.virtual_memory
             ram = lambda: real()._replace(total=device.host, available=max(0, device.available))  # noqa: E731
             stack.enter_context(mock.patch.object(psutil, "virtual_memory", ram))
+        if device.container is not None:
+            told = Path.read_text
+            read_text = lambda path, *args, **kwargs: device.control_group(str(path)) or told(path, *args, **kwargs)  # noqa: E731
+            stack.enter_context(mock.patch.object(Path, "read_text", read_text))
         current = device
         try:
             yield device
         finally:
             current = None
-            for model in list(device.models):
-                model.on_device = 0
+            for module in [*device.models, *device.parts]:
+                module.on_device = 0

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mini.device import Movable
+from mini.device import Movable, Part
 
 WORDS, WIDTH, TILE, KERNEL = 8192, 96, 64, 9
 MIX = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2.0
@@ -20,7 +20,7 @@ SMOOTH_NOISE, FINE_NOISE = 0.16, 0.05  # how far a picture strays from the learn
 TINT = 3.0  # tint in the latent is this many times the tint in the picture
 
 
-class TextEncoder(nn.Module):
+class TextEncoder(Part):
     """Hashed words through a table and three layers; clip skip leaves out the last ones."""
 
     def __init__(self):
@@ -109,10 +109,28 @@ class Encoder(nn.Module):
         return torch.einsum("bdhw,cd->bchw", z, MIX.to(z))
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Part):
     def __init__(self):
         super().__init__()
         self.encoder, self.decoder = Encoder(), Decoder()
+
+    def encode(self, picture):
+        with self.working(picture[:, 0].numel()):
+            return self.encoder(picture)
+
+    def decode(self, z):
+        with self.working(z[:, 0].numel() * 64):
+            return self.decoder(z)
+
+
+class Wrapper(Part):
+    def __init__(self):
+        super().__init__()
+        self.diffusion_model = Denoiser()
+
+    def forward(self, x, sigma, text):
+        with self.working(x[:, 0].numel() * 64):
+            return self.diffusion_model(x, sigma, text)
 
 
 class Painter(Movable):
@@ -121,22 +139,18 @@ class Painter(Movable):
     def __init__(self):
         super().__init__()
         self.cond_stage_model = TextEncoder()
-        self.model = nn.ModuleDict({"diffusion_model": Denoiser()})
+        self.model = Wrapper()
         self.first_stage_model = Autoencoder()
         self.lowvram = self.is_sdxl = self.is_sd2 = False
         self.is_sd1 = True
 
     def encode_first_stage(self, picture):
-        with self.working(picture[:, 0].numel()):
-            return self.first_stage_model.encoder(picture)
+        return self.first_stage_model.encode(picture)
 
     def decode_first_stage(self, z):
-        with self.working(z[:, 0].numel() * 64):
-            return self.first_stage_model.decoder(z)
+        return self.first_stage_model.decode(z)
 
     def predict(self, x, sigma, cond, uncond, cfg_scale):
         """The clean latent, with guidance away from the negative prompt."""
-        denoise = self.model["diffusion_model"]
-        with self.working(x[:, 0].numel() * 64):
-            plain = denoise(x, sigma, uncond)
-            return plain + (cfg_scale / 7) * (denoise(x, sigma, cond) - plain)
+        plain = self.model(x, sigma, uncond)
+        return plain + (cfg_scale / 7) * (self.model(x, sigma, cond) - plain)

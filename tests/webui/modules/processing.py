@@ -19,6 +19,7 @@ from modules import (
     extra_networks,
     images,
     infotext_utils,
+    lowvram,
     paths,
     rng,
     scripts,
@@ -237,6 +238,8 @@ def _process_batch(p, infotexts, pictures):
         samples = after.samples
     if not getattr(samples, "already_decoded", False):
         samples = decode_latent_batch(p.sd_model, samples, check_for_nans=True)
+    if lowvram.is_enabled(shared.sd_model):
+        lowvram.send_everything_to_cpu()
     devices.torch_gc()
     shared.state.nextjob()
     samples = torch.stack(list(samples)).add(1).div(2).clamp(0, 1)

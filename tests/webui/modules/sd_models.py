@@ -162,13 +162,19 @@ def _send(model, device, verb):
 
 
 def send_model_to_cpu(m):
-    if m is not None or mini.old_host:
+    if m is None and not mini.old_host:
+        devices.torch_gc()
+    elif m.lowvram:
+        lowvram.send_everything_to_cpu()
+        devices.torch_gc()
+    else:
         _send(m, devices.cpu, "to cpu")
 
 
 def send_model_to_device(m):
-    m.lowvram = lowvram.is_needed(m)  # its parts come and go by themselves, then
-    _send(m, devices.cpu if m.lowvram else shared.device, "to device")
+    lowvram.apply(m)  # its parts come and go by themselves, then
+    if not m.lowvram:
+        _send(m, shared.device, "to device")
 
 
 def send_model_to_trash(m):
@@ -192,8 +198,8 @@ def load_model(checkpoint_info=None, already_loaded_state_dict=None):
     made = painter.Painter().eval()
     for weight in made.parameters():
         weight.data.zero_()  # what the file lacks is zeros in a new model
-    made.used_config = _find_config(info)
     load_model_weights(made, info, weights, timer)
+    made.used_config = _find_config(info)
     send_model_to_device(made)
     sd_hijack.model_hijack.hijack(made)
     model_data.set_sd_model(made)

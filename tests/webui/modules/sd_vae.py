@@ -1,8 +1,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mini import device as pretended
 from mini import events
-from modules import devices, paths, script_callbacks, sd_models, shared
+from modules import devices, lowvram, paths, script_callbacks, sd_models, shared
 
 vae_path = str(Path(paths.models_path) / "VAE")
 vae_dict = {}
@@ -44,8 +45,17 @@ def store_base_vae(model):
     """
     global base_vae, checkpoint_info
     if not _is_noted(model):
-        own = model.first_stage_model.state_dict()
-        base_vae, checkpoint_info = {key: value.clone() for key, value in own.items()}, model.sd_checkpoint_info
+        base_vae, checkpoint_info = _copied(model), model.sd_checkpoint_info
+
+
+def _copied(model):
+    """It lies where the model lies, which is the device already while it is made; no later move moves it along."""
+    own = model.first_stage_model.state_dict()
+    if pretended.current is None:
+        return {key: value.clone() for key, value in own.items()}
+    being_made = not hasattr(model, "used_config")
+    there = model.on_device > 0 or (being_made and not lowvram.is_needed(model))
+    return pretended.current.copies(own, there and pretended.records_moves())
 
 
 def delete_base_vae():
@@ -105,6 +115,10 @@ def reload_vae_weights(sd_model=None, vae_file=unspecified):
         wanted = resolve_vae(model.sd_checkpoint_info.filename).vae
     if wanted == loaded_vae_file:
         return None
-    load_vae(model.to(devices.cpu), wanted)
+    if model.lowvram:
+        lowvram.send_everything_to_cpu()
+    else:
+        model.to(devices.cpu)
+    load_vae(model, wanted)
     script_callbacks.model_loaded_callback(model if model.lowvram else model.to(devices.device))
     return model

@@ -234,7 +234,20 @@ def backups():
     return {"bytes": counted, "seconds": time.perf_counter() - begin}
 
 
+def pretend_ram(body: dict):
+    """From now on the computer has so many bytes of RAM for models; they take theirs wherever they lie."""
+    real = getattr(psutil.virtual_memory, "real", psutil.virtual_memory)
+
+    def virtual_memory():
+        taken = sum(size_of(model) for model in sd_models.model_data.loaded_sd_models)
+        return real()._replace(available=body["bytes"] - taken)
+
+    virtual_memory.real = real
+    psutil.virtual_memory = virtual_memory
+
+
 def add_api(_demo, app):
+    app.add_api_route("/probe/ram", pretend_ram, methods=["POST"])
     app.add_api_route("/probe/backups", backups, methods=["GET"])
     app.add_api_route("/probe/times", times, methods=["GET"])
     app.add_api_route("/probe/state", state, methods=["GET"])

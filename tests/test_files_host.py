@@ -1,0 +1,32 @@
+"""What a checkpoint takes in this webui, by its settings and flags."""
+
+from __future__ import annotations
+
+import pytest
+
+from lib_multipass.headers import DIFFUSION, REFINER, SD1, SDXL, TEXT, VAE, Facts
+
+PARTS = {DIFFUSION: 100, TEXT: 10, VAE: 10}
+
+
+def facts(architecture):
+    parameters = {component: {"F16": count} for component, count in PARTS.items()}
+    return Facts(240, architecture, parameters=parameters, matrices={DIFFUSION: 80})
+
+
+@pytest.mark.parametrize(
+    ("setting", "architecture", "saved"),
+    [
+        ("Disable", SDXL, 0),
+        ("Enable for SDXL", SDXL, 80),
+        ("Enable for SDXL", REFINER, 80),  # the webui takes it for SDXL
+        ("Enable for SDXL", SD1, 0),
+        ("Enable", SD1, 80),
+    ],
+)
+def test_fp8(host, monkeypatch, setting, architecture, saved):
+    from lib_multipass.host import features, files
+
+    monkeypatch.setattr(features, "fp8_weights", lambda: setting)
+    monkeypatch.setattr(files.devices, "dtype_vae", None)
+    assert files.loaded_size(facts(architecture)) == 240 - saved
