@@ -38,6 +38,7 @@ def stage(host, request):
 
 
 @pytest.mark.timeout(3600)
+@pytest.mark.in_turn
 @pytest.mark.parametrize("place", [*WEBUI, *OURS], ids=str)
 def test_the_next_jobs_are_right_after_a_fault(stage, place, scale):
     there_are, one_in = stage.faults(place), scale.of(SMALL, FULL, 1)

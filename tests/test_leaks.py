@@ -60,7 +60,7 @@ def counts(host, process: psutil.Process) -> dict[str, int]:
 
 @pytest.mark.timeout(900)
 def test_many_jobs(host, scale):
-    jobs = scale.of(JOBS // 4, JOBS)
+    jobs = scale.of(JOBS // 5, JOBS)
     process, resident, pairs = psutil.Process(), [], [(B, C), (C, A), (B, B), (A, C)]
     before = {}
     for number in range(jobs):
@@ -148,7 +148,7 @@ def fails(sentence):
 @pytest.mark.timeout(900)
 def test_reload_ui_many_times(host, scale):
     process, before = psutil.Process(), {}
-    for number in range(WARM_UP + scale.of(RELOADS // 5, RELOADS)):
+    for number in range(WARM_UP + scale.of(RELOADS // 10, RELOADS)):
         host.reload_ui()
         host.run(host.job(True, B))
         if number == WARM_UP:

@@ -70,6 +70,7 @@ def test_the_two_passes_and_the_faces_differ(pair):
 
 @pytest.mark.both
 def test_options_are_equal_during_the_job(pair):
+    pair.ours.client.txt2img()  # see above
     before = pair.ours.client.probe()["data"]
     pair.ours.client.txt2img(**hires(), n_iter=2, alwayson_scripts=multipass(True, B))
     seen = pair.ours.client.probe()["options"]

@@ -11,7 +11,6 @@ from support.client import RefusedError
 from support.jobs import A, B, C, adetailer, hires, multipass, warm, without
 from support.page import Page
 
-pytestmark = pytest.mark.both
 LONG = {"steps": 40, "n_iter": 20}
 """Long enough to be met while it runs."""
 
@@ -86,6 +85,7 @@ def test_a_refused_job_between_others_is_refused_alone(pair):
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.both
 def test_jobs_of_pages_and_of_the_api_and_plans_at_once(pair):
     client, bodies = pair.ours.client, jobs(pair.ours)
     bodies = {name: bodies[name] for name in ("to beta", "to gamma", "own settings")}

@@ -91,12 +91,13 @@ def _reason(item: pytest.Item, scale: Scale) -> str:
     webui = item.callspec.params.get("webui") if hasattr(item, "callspec") else None
     webui = webui if isinstance(webui, webuis.Webui) else None
     marks = {mark.name for mark in item.iter_markers()}
+    skipped = "campaign" in marks or ("in_turn" in marks and sum(item.callspec.indices.values()) % 2)
     if webui is None or webui.real:
-        return "" if webui or "campaign" not in marks or scale.name != SMALL else OF_FULL
+        return OF_FULL if scale.name == SMALL and skipped and not webui else ""
     if "real" in marks:
         return FOR_REAL
     older = webui.name == webuis.miniatures()[1].name and "both" not in marks
-    return OF_FULL if scale.name == SMALL and (older or "campaign" in marks) else ""
+    return OF_FULL if scale.name == SMALL and (older or skipped) else ""
 
 
 OF_FULL = "of the full matrices (--scale full)"
