@@ -102,27 +102,25 @@ def near(got: Rendered, expected: Rendered) -> bool:
     return got.difference(expected) <= 3
 
 
-def test_a_vae_that_was_parked_before_the_webui_turned_to_float32(pair):
+def test_a_vae_that_was_parked_before_the_webui_turned_to_float32(start):
     """Black pictures make the webui compute its VAEs in float32 from then on; it turns the active one alone."""
     ticked = {**hires("Lanczos"), "alwayson_scripts": multipass(True, B)}
-    plain, expected = warm(pair.ours), warm(pair.ours, **ticked)
-    for checkpoint in (A, B):
-        pair.ours.client.post("/probe/halve", {"checkpoint": checkpoint})
-        assert near(pair.ours.client.txt2img(**ticked), expected)
-    pair.ours.client.post("/probe/halve", {"checkpoint": A})
-    assert near(pair.ours.client.txt2img(), plain)
-
-
-def test_a_halved_vae_is_left_right_for_a_users_higher_limit(pair):
-    with settings(pair.ours, sd_checkpoints_limit=3):
-        expected = warm(pair.ours, override_settings={"sd_model_checkpoint": B})
-        warm(pair.ours, **hires("Lanczos"), alwayson_scripts=multipass(True, C))
-        pair.ours.client.txt2img(**hires("Lanczos"), alwayson_scripts=multipass(True, B))
-        pair.ours.client.txt2img(**hires("Lanczos"), alwayson_scripts=multipass(True, C))
-        pair.ours.client.post("/probe/halve", {"checkpoint": B})
-        pair.ours.client.txt2img()
-        assert near(pair.ours.client.txt2img(override_settings={"sd_model_checkpoint": B}), expected)
-        pair.ours.client.txt2img(**hires(), alwayson_scripts=multipass(True, B))
+    with start(config={"sd_checkpoints_limit": 3}) as server:
+        plain, expected = warm(server), warm(server, **ticked)
+        second = warm(server, override_settings={"sd_model_checkpoint": B})
+        server.client.txt2img(**ticked)
+        for checkpoint in (A, B):
+            server.client.post("/probe/halve", {"checkpoint": checkpoint})
+            assert near(server.client.txt2img(**ticked), expected)
+        server.client.post("/probe/halve", {"checkpoint": A})
+        assert near(server.client.txt2img(), plain)
+        # Parked when the webui's own limit takes over again.
+        warm(server, **hires("Lanczos"), alwayson_scripts=multipass(True, C))
+        server.client.txt2img(**ticked)
+        server.client.txt2img(**hires("Lanczos"), alwayson_scripts=multipass(True, C))
+        server.client.post("/probe/halve", {"checkpoint": B})
+        server.client.txt2img()
+        assert near(server.client.txt2img(override_settings={"sd_model_checkpoint": B}), second)
 
 
 def need_xl(server: Server) -> None:

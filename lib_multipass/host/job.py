@@ -134,13 +134,13 @@ def _missing(p: Any, processed: Any) -> int:
 def _clear_up(look_back: Callable[[], None] | None = None) -> None:
     """Take back whatever holds for one job alone; calling it again changes nothing.
 
-    What fails here neither keeps the rest from it nor takes the place of the error that ended the job.
+    What fails here neither keeps the rest from it nor takes the place of the error that ended the job. The job then
+    counts as running on, so that the webui's next call at its end tries again.
 
     Args:
         look_back: reads what the job needed of the memory; None if that job is not known here.
     """
     steps = (
-        running.end,
         ahead.end,
         second_pass.end,
         lending.end,
@@ -151,11 +151,17 @@ def _clear_up(look_back: Callable[[], None] | None = None) -> None:
         partial(patches.record, None),
         look_back or gauge.end_earlier,
     )
-    for step in steps:
-        try:
-            step()
-        except Exception:
-            log.exception("something of the job could not be cleared up")
+    if all([_done(step) for step in steps]):
+        _done(running.end)
+
+
+def _done(step: Callable[[], None]) -> bool:
+    try:
+        step()
+    except Exception:
+        log.exception("something of the job could not be cleared up")
+        return False
+    return True
 
 
 def _end(p: Any) -> None:

@@ -10,6 +10,7 @@ A model that is kept gets them again when another checkpoint comes before it; th
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,8 +41,8 @@ class _Job:
 
 
 _job: _Job | None = None
-_before: Any = None
-"""The model that was active when the running swap began."""
+_before: weakref.ref[Any] | None = None
+"""The model that was active when the running swap began, which may be thrown away in it."""
 _recent: list[Checkpoint] = []
 """Checkpoints that were active in this run, the last one first."""
 _lent: dict[str, dict[str, tuple]] = {}
@@ -73,7 +74,8 @@ def swapping(to: Checkpoint | None) -> Iterator[None]:
         to: the checkpoint that the webui was told to swap to; None for the selected one.
     """
     global _before  # see begin()
-    _before = sd_models.model_data.sd_model
+    active = sd_models.model_data.sd_model
+    _before, active = active and weakref.ref(active), None
     try:
         if _job is not None:
             _mend(to or sd_models.select_checkpoint())
@@ -82,6 +84,10 @@ def swapping(to: Checkpoint | None) -> Iterator[None]:
             _note(sd_models.model_data.sd_model.sd_checkpoint_info)
     finally:
         _before = None
+
+
+def _active_before() -> Any:
+    return None if _before is None else _before()
 
 
 def _note(info: Checkpoint) -> None:
@@ -122,7 +128,7 @@ class Lender:
 
 def lenders(borrower: str) -> Iterator[Lender]:
     """All that may be asked, in this order, for the checkpoint with this file: what is loaded, then files."""
-    loaded = [model for model in (_before, *sd_models.model_data.loaded_sd_models) if model is not None]
+    loaded = [model for model in (_active_before(), *sd_models.model_data.loaded_sd_models) if model is not None]
     asked = [Lender(model.sd_checkpoint_info, model) for model in loaded]
     asked += [Lender(model.sd_checkpoint_info) for model in loaded]
     asked += [Lender(info) for info in (*_recent, *(_job.in_use if _job else ()))]
@@ -234,10 +240,10 @@ def _mend(info: Checkpoint | None) -> None:
 
 def _who_was_before(info: Checkpoint) -> list[Lender]:
     """The model that is active before a later pass's; the first pass's keeps what it has."""
-    first = _job.in_use[0].filename
-    if _before is None or info.filename in (first, _before.sd_checkpoint_info.filename) or not files.tells(info):
+    first, before = _job.in_use[0].filename, _active_before()
+    if before is None or info.filename in (first, before.sd_checkpoint_info.filename) or not files.tells(info):
         return []
-    return [Lender(_before.sd_checkpoint_info, _before)]
+    return [Lender(before.sd_checkpoint_info, before)]
 
 
 def _put(model: Any, part: str, tensors: Tensors) -> None:
