@@ -10,6 +10,7 @@ import json
 import sys
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_hooks_called_again_in_the_middle_of_a_job(host):
         assert inner.extra_generation_params == p.extra_generation_params
         inner.close()
     assert host.shared.state.textinfo is not None  # the job goes on
-    p.scripts.postprocess(p, None)
+    p.scripts.postprocess(p, SimpleNamespace(images=[None], index_of_first_image=0))
     assert host.shared.state.textinfo is None
 
 

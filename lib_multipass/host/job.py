@@ -151,7 +151,8 @@ def _clear_up(look_back: Callable[[], None] | None = None) -> None:
         partial(patches.record, None),
         look_back or gauge.end_earlier,
     )
-    if all([_done(step) for step in steps]):
+    done = [_done(step) for step in steps]
+    if all(done):
         _done(running.end)
 
 
