@@ -178,11 +178,11 @@ def _is_outdated(model: Any) -> bool:
     known = features.is_noted_as_fp8(model)
     if known is None:
         return False
-    devices, wanted = known
+    noted, wanted = known
     # The webui converts all linear layers or none.
     linear = next((layer for layer in model.model.modules() if isinstance(layer, torch.nn.Linear)), None)
-    devices.fp8 = linear is not None and linear.weight.dtype == getattr(torch, "float8_e4m3fn", None)
-    return devices.fp8 != wanted
+    noted.fp8 = linear is not None and linear.weight.dtype == getattr(torch, "float8_e4m3fn", None)
+    return noted.fp8 != wanted
 
 
 _swapped = False

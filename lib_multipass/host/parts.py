@@ -35,7 +35,7 @@ def gather(model: Any) -> None:
         return
     lowvram.send_everything_to_cpu()
     for part in model.modules():
-        if any(getattr(hook, "__module__", "") == lowvram.__name__ for hook in part._forward_pre_hooks.values()):
+        if any(getattr(hook, "__module__", "") == "modules.lowvram" for hook in part._forward_pre_hooks.values()):
             part.to(devices.cpu)
 
 

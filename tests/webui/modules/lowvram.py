@@ -8,7 +8,7 @@ from modules.shared import cmd_opts
 
 module_in_gpu = None
 cpu = torch.device("cpu")
-PARTS = ("cond_stage_model", "model", "first_stage_model")
+_PARTS = ("cond_stage_model", "model", "first_stage_model")
 
 
 def send_everything_to_cpu():
@@ -40,7 +40,7 @@ def apply(sd_model):
 def _split(sd_model):
     if pretended.current is not None:
         pretended.current.models.add(sd_model)
-    for name in PARTS:
+    for name in _PARTS:
         getattr(sd_model, name).register_forward_pre_hook(_bring)
     vae = sd_model.first_stage_model  # is used without being called
     vae.encode, vae.decode = _bringing(vae, vae.encode), _bringing(vae, vae.decode)
