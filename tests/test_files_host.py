@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from lib_multipass.headers import DIFFUSION, REFINER, SD1, SDXL, TEXT, VAE, Facts
 
@@ -30,3 +31,12 @@ def test_fp8(host, monkeypatch, setting, architecture, saved):
     monkeypatch.setattr(features, "fp8_weights", lambda: setting)
     monkeypatch.setattr(files.devices, "dtype_vae", None)
     assert files.loaded_size(facts(architecture)) == 240 - saved
+
+
+@pytest.mark.parametrize(("device", "whose"), [("cuda", "VRAM"), ("mps", "RAM"), ("cpu", "RAM")])
+def test_a_device_without_memory_of_its_own_lacks_the_computers(host, monkeypatch, device, whose):
+    from lib_multipass.host import memory
+
+    monkeypatch.setattr(memory.devices, "device", torch.device(device))
+    assert memory.lack_of(RuntimeError(f"{device.upper()} backend out of memory")) == whose
+    assert memory.lack_of(MemoryError()) == "RAM"
