@@ -105,3 +105,23 @@ def test_no_diffusion_model(host, files):
         "Second-pass checkpoint: bare.safetensors has no diffusion model that this webui can read; choose a whole"
     )
     assert said(host, files("bare", lacking("no UNet"))).startswith(sentence)
+
+
+def test_others_read_a_file_as_it_is(host):
+    """Extensions that merge checkpoints do, while Multipass keeps some."""
+    from safetensors.torch import load_file, save_file
+
+    folder = Path(host.sd_models.model_path)
+    weights = load_file(folder / f"{A}.safetensors")
+    made = folder / "bare.safetensors"
+    save_file({name: t for name, t in weights.items() if not name.startswith(PARTS["no VAE"])}, made)
+    host.sd_models.list_models()
+    try:
+        host.run(host.job(True, "bare"))
+        info = host.sd_models.get_closet_checkpoint_match("bare")
+        read = host.sd_models.get_checkpoint_state_dict(info, host.timer.Timer())
+        assert not any(name.startswith(PARTS["no VAE"]) for name in read)
+    finally:
+        made.unlink()
+        host.sd_models.list_models()
+        host.run(host.job())

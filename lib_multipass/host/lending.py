@@ -43,6 +43,8 @@ class _Job:
 _job: _Job | None = None
 _before: weakref.ref[Any] | None = None
 """The model that was active when the running swap began, which may be thrown away in it."""
+_swapping = False
+"""Whether a swap runs: other extensions read checkpoints too, to merge them for instance."""
 _recent: list[Checkpoint] = []
 """Checkpoints that were active in this run, the last one first."""
 _lent: dict[str, dict[str, tuple]] = {}
@@ -73,9 +75,10 @@ def swapping(to: Checkpoint | None) -> Iterator[None]:
     Args:
         to: the checkpoint that the webui was told to swap to; None for the selected one.
     """
-    global _before  # see begin()
+    global _before, _swapping  # see begin()
+    outer = _before, _swapping
     active = sd_models.model_data.sd_model
-    _before, active = active and weakref.ref(active), None
+    _before, active, _swapping = active and weakref.ref(active), None, True
     try:
         if _job is not None:
             _mend(to or sd_models.select_checkpoint())
@@ -83,7 +86,12 @@ def swapping(to: Checkpoint | None) -> Iterator[None]:
         if sd_models.model_data.sd_model is not None:
             _note(sd_models.model_data.sd_model.sd_checkpoint_info)
     finally:
-        _before = None
+        _before, _swapping = outer
+
+
+def is_swapping() -> bool:
+    """Whether what is read now is read for a swap."""
+    return _swapping
 
 
 def _active_before() -> Any:

@@ -176,6 +176,8 @@ def _counted_read(original: Callable) -> Callable:
             _disk_loads += 1
             progress.loading(checkpoint_info)
         state = original(checkpoint_info, *args, **kwargs)
+        if not lending.is_swapping():
+            return state
         if _journal is None and not cache.is_holding():
             lending.forget(checkpoint_info)
             return state
