@@ -135,6 +135,21 @@ def test_a_lora_of_the_first_pass_is_not_lent(webui, ours):
     assert got.same_as(expected)
 
 
+def test_what_loras_left_on_a_lent_part_goes_with_it(webui, ours):
+    """The webui keeps copies of all layers that a LoRA might change, and puts them back when it is over."""
+    if not webui.real:
+        pytest.skip("the miniature has no LoRAs")
+    lacks = "no text encoder"
+    second, base = without_parts(ours, B, lacks), without_parts(ours, A, lacks, of=B)
+    job = {**hires("Lanczos"), "prompt": "a cat"}
+    expected = warm(ours, **job, **beginning(base), alwayson_scripts=multipass(True, B))
+    ours.client.post("/multipass/v1/release")
+    tagged = {**job, "hr_prompt": "a cat <lora:style-sd1:1>"}
+    ours.client.txt2img(**tagged, alwayson_scripts=multipass(True, second))
+    got = warm(ours, **job, **beginning(base), alwayson_scripts=multipass(True, second))
+    assert got.same_as(expected)
+
+
 @pytest.mark.parametrize("lacks", PARTS)
 def test_the_selected_checkpoint_of_a_fresh_start(webui, ours, tmp_path, lacks):
     """By itself the webui has zeros there; the job's other checkpoint lends what it can."""
