@@ -255,13 +255,13 @@ def _who_was_before(info: Checkpoint) -> list[Lender]:
 
 
 def _put(model: Any, part: str, tensors: Tensors) -> None:
-    """Write tensors over a model's own. With a VAE of the settings on it, its own waits in a copy."""
+    """Write tensors over a model's own. A parked one with a VAE of the settings on it has its own in a copy."""
     own = getattr(model, "base_vae", None)
     if missing.is_vae(part) and getattr(model, "loaded_vae_file", None) is not None and own:
-        renewed = {**own, **{name.removeprefix(_FIRST_STAGE): tensor.clone() for name, tensor in tensors.items()}}
-        if sd_vae.base_vae is own:
-            sd_vae.base_vae = renewed
-        model.base_vae = renewed
+        model.base_vae = {
+            **own,
+            **{name.removeprefix(_FIRST_STAGE): tensor.clone() for name, tensor in tensors.items()},
+        }
         return
     with torch.no_grad():
         for name, tensor in (*model.named_parameters(), *model.named_buffers()):
