@@ -398,11 +398,11 @@ def test_what_fails_while_clearing_up_hides_no_error_and_keeps_nothing_else_from
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_nothing_is_known_of_a_job_that_is_over(host, monkeypatch, fails):
-    from lib_multipass.host import control, gauge, infotext, networks, patches, progress, second_pass
+    from lib_multipass.host import control, gauge, infotext, lending, networks, patches, progress, second_pass
 
     def known():
         of_the_job = (control._owner, gauge._latest, infotext._told, networks._tags, patches._journal, progress._told)
-        return [*of_the_job, second_pass._vaes.setting]
+        return [*of_the_job, second_pass._vaes.setting, lending._job]
 
     during = []
 
@@ -418,7 +418,7 @@ def test_nothing_is_known_of_a_job_that_is_over(host, monkeypatch, fails):
         assert None not in during
     else:
         host.run(p)
-    assert known() == [None] * 7
+    assert known() == [None] * 8
 
 
 def test_what_the_page_shows_for_the_first_passes_own_is_taken_out(host):

@@ -126,16 +126,15 @@ def test_a_pickle_that_lacks_a_part(webui, ours, narrow, lacks):
     assert warm(ours, **hires("Lanczos"), alwayson_scripts=second).same_as(expected)
 
 
-def test_a_lent_vae_is_renewed_below_one_of_the_settings(ours, narrow):
+def test_a_lent_vae_is_renewed_below_the_second_passes_own(ours):
     second, other = without_parts(ours, B, "no VAE"), without_parts(ours, A, "no VAE", of=B)
-    without_parts(narrow, A, "no VAE", of=B)
-    fixed = {"sd_vae": "other.safetensors"}
-    for base, more in ((A, fixed), (other, fixed), (other, {})):
-        overrides = {**beginning(base)["override_settings"], **more}
-        expected = warm(narrow, **hires("Lanczos"), override_settings=overrides, hr_checkpoint_name=B)
-        ticked = multipass(True, second)
-        got = warm(ours, **hires("Lanczos"), override_settings=overrides, alwayson_scripts=ticked)
+    own = ("Same as second pass", "other.safetensors")
+    for base, vae in ((A, own), (other, own), (other, ())):
+        job = {**hires("Lanczos"), **beginning(base)}
+        got = warm(ours, **job, alwayson_scripts=multipass(True, second, *vae))
+        expected = warm(ours, **job, alwayson_scripts=multipass(True, B, *vae))
         assert got.same_as(expected)
+        ours.client.txt2img(**job, alwayson_scripts=multipass(True, second, *vae))
 
 
 def test_a_lora_of_the_first_pass_is_not_lent(webui, ours):

@@ -31,7 +31,7 @@ _MOST_RECENT = 16
 _MADE_EMPTY = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.MultiheadAttention)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Job:
     """What the running job uses."""
 
