@@ -10,6 +10,7 @@ import os
 import runpy
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from unittest import mock
 
@@ -56,6 +57,7 @@ class Forked:
 
 
 def _run(program: Path, arguments: list[str], environment: dict[str, str], log: Path) -> None:
+    threading.Thread(target=_end_with_the_tests, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(program.parent)
@@ -67,3 +69,9 @@ def _run(program: Path, arguments: list[str], environment: dict[str, str], log: 
     sys.argv = [str(program), *arguments]
     sys.path[:] = [path for path in sys.path if Path(path).absolute() not in OF_THE_TESTS]
     runpy.run_path(str(program), run_name="__main__")
+
+
+def _end_with_the_tests() -> None:
+    """However they end: they may be killed."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
