@@ -14,7 +14,7 @@ import pytest
 from support import webuis
 from support.client import RefusedError
 from support.jobs import A, B, adetailer, hires, multipass, need_adetailer, warm
-from support.pieces import PARTS, as_pickle, without_parts
+from support.pieces import MARKS, PARTS, as_pickle, without_parts
 
 XL = "epsilon"
 
@@ -27,11 +27,25 @@ def narrow(webui, tmp_path_factory) -> Iterator[webuis.Server]:
 
 
 @pytest.fixture
-def ours(pair) -> webuis.Server:
+def ours(pair, made) -> webuis.Server:
     """With Multipass, and nothing kept."""
     pair.ours.client.txt2img()
     pair.ours.client.post("/multipass/v1/release")
+    made.append(pair.ours)
     return pair.ours
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[list[webuis.Server]]:
+    """The webuis of other tests, which have the files of these as long as these run."""
+    servers: list[webuis.Server] = []
+    yield servers
+    for server in {id(server): server for server in servers if server.process.poll() is None}.values():
+        server.client.txt2img()
+        for file in (server.data / "models" / "Stable-diffusion").iterdir():
+            if any(mark in file.name for mark in MARKS):
+                file.unlink()
+        server.client.post("/sdapi/v1/refresh-checkpoints")
 
 
 def beginning(checkpoint: str) -> dict:

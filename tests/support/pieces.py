@@ -10,6 +10,9 @@ from support.webuis import Server
 VAE, TEXT = "first_stage_model.", ("cond_stage_model.", "conditioner.")
 PARTS = {"no VAE": (VAE,), "no text encoder": TEXT, "diffusion model alone": (VAE, *TEXT)}
 
+MARKS = tuple(f"-{lacks.replace(' ', '-')}" for lacks in PARTS)
+"""In the names of such files."""
+
 
 def without_parts(server: Server, checkpoint: str, lacks: str, of: str | None = None) -> str:
     """Put a copy of a checkpoint that lacks something into the webui, or that has it from another; return its name.
