@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 from support.inprocess import start_miniature
 
@@ -44,7 +45,7 @@ def milliseconds(host) -> float:
     inner = copy.copy(p)
     script.postprocess(inner, None)
     script.before_process(inner, *inner.script_args[script.args_from : script.args_to])
-    script.postprocess(p, None)
+    script.postprocess(p, SimpleNamespace(images=[None], index_of_first_image=0))
     return (time.perf_counter() - started) * 1000
 
 
