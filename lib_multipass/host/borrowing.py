@@ -10,7 +10,7 @@ from lib_multipass import missing
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.forecast import FACES, FIRST, REFINER, SECOND
 from lib_multipass.headers import Facts
-from lib_multipass.host import files, lending, vaes
+from lib_multipass.host import cache, files, lending, vaes
 from lib_multipass.host.crossing import BASE
 from lib_multipass.host.lending import Lender
 from lib_multipass.messages import MultipassError
@@ -57,7 +57,7 @@ def notes(p: Any, plan: Plan, roles: Sequence[tuple[str, Checkpoint]]) -> list[s
 
 
 def _missing(checkpoint: Checkpoint, role: str) -> Iterator[str]:
-    facts, model = files.facts_of(checkpoint), lending.loaded_model(checkpoint)
+    facts, model = files.facts_of(checkpoint), cache.loaded_model(checkpoint)
     for part in lending.parts_to_ask_for(checkpoint) if model is not None else facts.lacks:
         if model is None or lending.is_hollow(model, part) or (role != FIRST and part in facts.lacks):
             yield part
@@ -72,14 +72,14 @@ def _able(
     for known in earlier:
         if (known.filename, part) in borrowed and missing.can_lend(part, files.facts_of(known), facts):
             yield known
-        model = lending.loaded_model(known)
+        model = cache.loaded_model(known)
         if Lender(known, model).can_lend(part, facts):
             yield known
     others = [*lending.lenders(borrower.filename), *(Lender(known) for _, known in roles)]
     for lender in others:
         if lender.info.filename != borrower.filename and lender.can_lend(part, facts):
             yield lender.info
-    if (model := lending.loaded_model(borrower)) is not None and not lending.is_hollow(model, part):
+    if (model := cache.loaded_model(borrower)) is not None and not lending.is_hollow(model, part):
         yield borrower
 
 

@@ -137,7 +137,7 @@ def swapping(info: Checkpoint | None) -> Iterator[None]:
         yield
         return
     spare = [model for model in _loaded() if _file(model) not in _with_place()]
-    if active in spare and _find(to) is not None:
+    if active in spare and loaded_model(to) is not None:
         # Emptied before the swap it never lies in RAM beside the others; the webui takes it for a failed load.
         sd_models.model_data.sd_model = None
         spare.remove(active)
@@ -243,13 +243,14 @@ def _parked() -> list[Any]:
     return [model for model in _loaded() if model is not sd_models.model_data.sd_model]
 
 
-def _find(checkpoint: Checkpoint | None) -> Any:
+def loaded_model(checkpoint: Checkpoint | None) -> Any:
+    """The model that has this checkpoint in it; None if none has."""
     return next((model for model in _loaded() if checkpoint and _file(model) == checkpoint.filename), None)
 
 
 def _activate(first: Checkpoint | None) -> None:
     """Make this checkpoint the active one, which the webui would do next, if it is loaded."""
-    if _find(first) is not None:
+    if loaded_model(first) is not None:
         with sd_models.SkipWritingToConfig():
             sd_models.reload_model_weights(info=first)
 

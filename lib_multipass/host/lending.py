@@ -22,7 +22,7 @@ from modules import processing, sd_models, sd_vae
 from lib_multipass import missing
 from lib_multipass.checkpoints import Checkpoint
 from lib_multipass.headers import Facts
-from lib_multipass.host import files, lora_memory
+from lib_multipass.host import cache, files, lora_memory
 from lib_multipass.messages import MultipassError, log
 
 Tensors = dict[str, torch.Tensor]
@@ -143,12 +143,6 @@ def lenders(borrower: str) -> Iterator[Lender]:
     return (lender for lender in asked if lender.info.filename != borrower)
 
 
-def loaded_model(info: Checkpoint) -> Any:
-    """The model that has this checkpoint in it; None if none has."""
-    models = sd_models.model_data.loaded_sd_models
-    return next((model for model in models if model.sd_checkpoint_info.filename == info.filename), None)
-
-
 def parts_to_ask_for(info: Checkpoint) -> tuple[str, ...]:
     """The parts that a loaded model of this file might not have; of a ``.ckpt`` nobody knows before it was read."""
     facts = files.facts_of(info)
@@ -234,7 +228,7 @@ def _forget_conditionings() -> None:
 
 def _mend(info: Checkpoint | None) -> None:
     """Give a loaded model what it has never had, or has from another checkpoint than the one before it now."""
-    model = loaded_model(info) if info is not None else None
+    model = cache.loaded_model(info)
     for part in () if model is None else parts_to_ask_for(info):
         hollow = is_hollow(model, part)
         asked = lenders(info.filename) if hollow else _who_was_before(info)
