@@ -34,6 +34,12 @@ BENCHES = ("hooks", "headers", "reader", "memory")
 SCALES = ("small", "full", "all")
 WORKERS = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 OLDEST, NEWEST = (3, 10), (3, 12)
+SOURCES = ("lib_multipass", "scripts", "tests", "tools", "dev.py", "install.py", "preload.py")
+CHECKS = (
+    ("-m", "ruff", "check", "."),
+    ("-m", "ruff", "format", "--check", "."),
+    ("-c", "import vermin; vermin.main()", "--quiet", "--violations", "--target=3.10-", *SOURCES),
+)
 
 
 class DevError(Exception):
@@ -116,11 +122,16 @@ def run(*arguments: str | Path) -> int:
     return subprocess.Popen([env_python(), *arguments], env={**quiet, **os.environ}).wait()
 
 
+def tool(name: str, arguments: list[str]) -> int:
+    """Runs a file of ``tools/``, which imports the product and the tests' support."""
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    return run(ROOT / "tools" / f"{name}.py", *arguments)
+
+
 def test(arguments: list[str]) -> int:
     os.chdir(ROOT)
-    lint = run("-m", "ruff", "check", ".")
-    layout = run("-m", "ruff", "format", "--check", ".")
-    return run("-m", "pytest", "-q", *pytest_arguments(arguments)) or lint or layout
+    failed = [run(*check) for check in CHECKS]
+    return run("-m", "pytest", "-q", *pytest_arguments(arguments)) or max(failed)
 
 
 def pytest_arguments(arguments: list[str]) -> list[str]:
@@ -131,22 +142,22 @@ def pytest_arguments(arguments: list[str]) -> list[str]:
 
 
 def demo(arguments: list[str]) -> int:
-    return run(ROOT / "tests" / "demo.py", *arguments)
+    return tool("demo", arguments)
 
 
 def bench(arguments: list[str]) -> int:
     what = arguments[:1] or [BENCHES[0]]
     if what[0] not in BENCHES:
         raise DevError(f"bench measures one of {', '.join(BENCHES)}, not {what[0]!r}.")
-    return run(ROOT / "tests" / f"bench_{what[0]}.py", *arguments[1:])
+    return tool(f"bench_{what[0]}", arguments[1:])
 
 
 def fuzz(arguments: list[str]) -> int:
-    return run(ROOT / "tests" / "fuzz.py", *arguments)
+    return tool("fuzz", arguments)
 
 
 def screenshots(arguments: list[str]) -> int:
-    return run(ROOT / "tests" / "screenshots.py", *arguments)
+    return tool("screenshots", arguments)
 
 
 def parse(argv: list[str]) -> tuple[str, list[str]]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -16,9 +17,11 @@ from playwright.sync_api import Browser, BrowserContext
 from support import webuis
 from support.browser import Tab, chromium
 from support.closing import Closing
-from support.inprocess import Host, start_miniature
-from support.pretended import Bench, empty
 from support.scale import ALL, SCALES, SMALL, Scale, leave_out
+
+if TYPE_CHECKING:
+    from support.inprocess import Host
+    from support.pretended import Bench
 
 _closing = pytest.StashKey[Closing]()
 
@@ -117,6 +120,13 @@ def start(webui: webuis.Webui, tmp_path: Path) -> Callable:
 
 
 @pytest.fixture(scope="module")
+def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webuis.Server]:
+    """The running miniature with Forge's function."""
+    with webuis.running(webuis.miniatures()[0], tmp_path_factory.mktemp("fork") / "data", "--like", "forge") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
     """Chromium, which the test has made sure of."""
     with contextlib.ExitStack() as stack:
@@ -154,6 +164,8 @@ def tab_of(context: BrowserContext) -> Iterator[Callable[..., Tab]]:
 @pytest.fixture(scope="session")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
     """The miniature inside the tests' own process."""
+    from support.inprocess import start_miniature
+
     return start_miniature(tmp_path_factory.mktemp("in-process") / "data")
 
 
@@ -161,6 +173,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
 def bench(host: Host, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """The miniature in this process, ready to pretend a device, as both kinds of host."""
     import mini
+
+    from support.pretended import Bench, empty
 
     host.run(host.job())  # a plain job: what Multipass kept is let go
     monkeypatch.setattr(mini, "old_host", request.param)

@@ -9,6 +9,7 @@ from importlib import metadata
 from types import ModuleType
 
 NAME = "adetailer_args_alone"
+FACE = {"ad_model": "face_yolov8n.pt"}
 
 
 @cache

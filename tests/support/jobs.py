@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.client import Rendered
+from support.client import Client, Rendered
 from support.webuis import Server
 
 A, B, C = "alpha", "beta", "gamma"
@@ -69,3 +69,20 @@ def differences(before: dict, after: dict) -> dict:
     """The entries that are not equal, with both values."""
     keys = {*before, *after}
     return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}
+
+
+def replayed(client: Client, infotext: str) -> Rendered:
+    """A job that is made of nothing but the infotext."""
+    prompt, negative, entries = infotext.split("\n")
+    known = dict(entry.split(": ", 1) for entry in entries.split(", "))
+    width, height = known["Size"].split("x")
+    job = {"seed": int(known["Seed"]), "steps": int(known["Steps"]), "sampler_name": known["Sampler"]}
+    return client.txt2img(
+        **job,
+        prompt=prompt,
+        negative_prompt=negative.removeprefix("Negative prompt: "),
+        cfg_scale=float(known["CFG scale"]),
+        width=int(width),
+        height=int(height),
+        override_settings={"sd_model_checkpoint": known["Model"]},
+    )

@@ -101,4 +101,4 @@ def _reason(item: pytest.Item, scale: Scale) -> str:
 
 
 OF_FULL = "of the full matrices (--scale full)"
-FOR_REAL = f"for real webuis ({webuis.GIVEN}, see README.md)"
+FOR_REAL = f"and the folder tests/real for real webuis ({webuis.GIVEN}, see README.md)"
