@@ -1,6 +1,5 @@
 """Starts the miniature webui, with the real one's command line: python launch.py --api --port 7860."""
 
-import argparse
 import gc
 import os
 import sys
@@ -9,16 +8,6 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
 
 import mini
-
-args = argparse.Namespace(skip_install=True)  # what an extension's install.py may look at
-
-
-def git_tag():
-    return "1.6.0-miniature" if mini.old_host else "v1.10.1-miniature"
-
-
-def is_installed(package):
-    return True
 
 
 def webui():
@@ -40,14 +29,10 @@ def webui():
         script_callbacks.app_started_callback(shared.demo, app)
         gc.freeze()  # or every swap looks through all of torch, gradio and the page
         print(f"Startup time: {startup_timer.summary()}.", flush=True)
-        while (command := shared.state.wait_for_server_command(timeout=5)) is None:
-            pass
+        shared.state.wait_for_server_command()
         shared.demo.close()
-        if command == "stop":
-            return
         print("Restarting UI...", flush=True)
         time.sleep(0.5)
-        script_callbacks.app_reload_callback()
         script_callbacks.script_unloaded_callback()
         initialize.initialize_rest(reload_script_modules=True)
 

@@ -12,9 +12,5 @@ def record(verb, name):
     story.append((verb, name))
 
 
-def count(verb):
-    return sum(1 for known, _ in story if known == verb)
-
-
 def clear():
     story.clear()

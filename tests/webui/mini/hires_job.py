@@ -28,161 +28,169 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
     hr_checkpoint_info = latent_scale_mode = hr_c = hr_uc = hr_extra_network_data = None
     all_hr_prompts = all_hr_negative_prompts = hr_prompts = hr_negative_prompts = None
     hr_upscale_to_x = hr_upscale_to_y = 0
-    cached_hr_c = [None, None]
+    cached_hr_c = [None, None]  # like those of the first pass
     cached_hr_uc = [None, None]
 
-    def __post_init__(self):
-        super().__post_init__()
-        self.cached_hr_c = StableDiffusionProcessingTxt2Img.cached_hr_c
-        self.cached_hr_uc = StableDiffusionProcessingTxt2Img.cached_hr_uc
-
     def calculate_target_resolution(self):
-        x, y = self.hr_resize_x, self.hr_resize_y
-        if x == 0 and y == 0:
-            self.extra_generation_params["Hires upscale"] = self.hr_scale
-            x, y = int(self.width * self.hr_scale), int(self.height * self.hr_scale)
+        wide, high = self.hr_resize_x, self.hr_resize_y
+        if (wide, high) == (0, 0):
+            told = {"Hires upscale": self.hr_scale}
+            size = [int(side * self.hr_scale) for side in (self.width, self.height)]
         else:
-            self.extra_generation_params["Hires resize"] = f"{x}x{y}"
-        self.hr_upscale_to_x = x or y * self.width // self.height
-        self.hr_upscale_to_y = y or x * self.height // self.width
+            told = {"Hires resize": f"{wide}x{high}"}
+            size = wide or high * self.width // self.height, high or wide * self.height // self.width
+        self.extra_generation_params.update(told)
+        self.hr_upscale_to_x, self.hr_upscale_to_y = size
 
     def init(self, all_prompts, all_seeds, all_subseeds):
-        """Here a name becomes a checkpoint; an old host takes "Use same checkpoint" for a name."""
+        """Here names become a checkpoint and an upscaler."""
         if not self.enable_hr:
             return
-        known = self.extra_generation_params
-        known["Denoising strength"] = self.denoising_strength
-        if self.hr_checkpoint_name and (mini.old_host or self.hr_checkpoint_name != "Use same checkpoint"):
-            self.hr_checkpoint_info = sd_models.get_closet_checkpoint_match(self.hr_checkpoint_name)
-            if self.hr_checkpoint_info is None:
-                raise Exception(f"no checkpoint goes by the name {self.hr_checkpoint_name}")  # noqa: TRY002
-            known["Hires checkpoint"] = self.hr_checkpoint_info.short_title
-        if self.hr_sampler_name not in (None, "Use same sampler", self.sampler_name):
-            known["Hires sampler"] = self.hr_sampler_name
-        for label, texts, first in (
-            ("Hires prompt", self.all_hr_prompts, self.all_prompts),
-            ("Hires negative prompt", self.all_hr_negative_prompts, self.all_negative_prompts),
-        ):
-            if texts != first:
-                known[label] = texts[0]
+        self.hr_checkpoint_info = self._named_checkpoint()
         upscaler = self.hr_upscaler or shared.latent_upscale_default_mode
         self.latent_scale_mode = shared.latent_upscale_modes.get(upscaler)
-        if self.latent_scale_mode is None and upscaler not in [known.name for known in shared.sd_upscalers]:
+        if self.latent_scale_mode is None and all(upscaler != known.name for known in shared.sd_upscalers):
             raise Exception(f"no upscaler goes by the name {upscaler}")  # noqa: TRY002
+        self.extra_generation_params.update(self._told_before())
         self.calculate_target_resolution()
-        if not shared.state.processing_has_refined_job_count:
-            shared.state.job_count = 2 * (self.n_iter if shared.state.job_count == -1 else shared.state.job_count)
-            shared.state.processing_has_refined_job_count = True
-        if self.hr_second_pass_steps:
-            known["Hires steps"] = self.hr_second_pass_steps
-        if self.hr_upscaler is not None:
-            known["Hires upscaler"] = self.hr_upscaler
+        self.extra_generation_params.update(self._told_after())
+        state = shared.state
+        if not state.processing_has_refined_job_count:
+            passes = self.n_iter if state.job_count == -1 else state.job_count
+            state.job_count, state.processing_has_refined_job_count = 2 * passes, True
+
+    def _named_checkpoint(self):
+        """An old host takes "Use same checkpoint" for a name."""
+        name = self.hr_checkpoint_name
+        if not name or (name == "Use same checkpoint" and not mini.old_host):
+            return None
+        found = sd_models.get_closet_checkpoint_match(name)
+        if not found:
+            raise Exception(f"no checkpoint goes by the name {name}")  # noqa: TRY002
+        return found
+
+    def _told_before(self):
+        """What the infotext names before the size."""
+        yield "Denoising strength", self.denoising_strength
+        if self.hr_checkpoint_info:
+            yield "Hires checkpoint", self.hr_checkpoint_info.short_title
+        if self._hr_sampler() != self.sampler_name:
+            yield "Hires sampler", self.hr_sampler_name
+        if self.all_hr_prompts != self.all_prompts:
+            yield "Hires prompt", self.all_hr_prompts[0]
+        if self.all_hr_negative_prompts != self.all_negative_prompts:
+            yield "Hires negative prompt", self.all_hr_negative_prompts[0]
+
+    def _told_after(self):
+        named = {"Hires steps": self.hr_second_pass_steps or None, "Hires upscaler": self.hr_upscaler}
+        return {label: value for label, value in named.items() if value is not None}
 
     def sample(self, conditioning, unconditional_conditioning, seeds, subseeds, subseed_strength, prompts):
         """A pixel upscaler's picture is decoded before the swap, by the first checkpoint's VAE."""
         self.sampler = sd_samplers.create_sampler(self.sampler_name, self.sd_model)
-        samples = decoded = None
-        if self.firstpass_image is not None and self.enable_hr and not mini.old_host:
-            if self.latent_scale_mode is not None:
-                samples = sd_samplers._images_to_latents(self.sd_model, [self.firstpass_image])
-            else:
-                decoded = sd_samplers._tensor(self.firstpass_image)[None] + 1e-4  # the way back rounds down
-        else:
-            x = self.rng.next()
-            self._before_sampling(x, x, conditioning, unconditional_conditioning)
-            samples = self.sampler.sample(self, x, conditioning, unconditional_conditioning)
-            if not self.enable_hr:
-                return samples
-            if self.latent_scale_mode is None:
-                decoded = torch.stack(processing.decode_latent_batch(self.sd_model, samples))
+        is_given = self.enable_hr and self.firstpass_image is not None and not mini.old_host
+        latents = None if is_given else self._first_pass(conditioning, unconditional_conditioning)
+        if not self.enable_hr:
+            return latents
+        pixels = None
+        if self.latent_scale_mode is None:
+            pixels = self._given_pixels() if is_given else self._decoded(latents)
+        elif is_given:
+            latents = sd_samplers._images_to_latents(self.sd_model, [self.firstpass_image])
+        self._swap()
+        return self.sample_hr_pass(latents, pixels, seeds, subseeds, subseed_strength, prompts)
+
+    def _swap(self):
+        """The second pass's checkpoint does not become the selected one."""
+        info = self.hr_checkpoint_info
         with sd_models.SkipWritingToConfig():
-            sd_models.reload_model_weights(info=self.hr_checkpoint_info)
-        return self.sample_hr_pass(samples, decoded, seeds, subseeds, subseed_strength, prompts)
+            sd_models.reload_model_weights(info=info)
+
+    def _first_pass(self, c, uc):
+        noise = self.rng.next()
+        self._before_sampling(noise, noise, c, uc)
+        return self.sampler.sample(self, noise, c, uc)
+
+    def _decoded(self, latents):
+        return torch.stack(processing.decode_latent_batch(self.sd_model, latents))
+
+    def _given_pixels(self):
+        return sd_samplers._tensor(self.firstpass_image)[None] + 1e-4  # the way back rounds down
 
     def _hr_sampler(self):
         return self.sampler_name if self.hr_sampler_name in (None, "Use same sampler") else self.hr_sampler_name
 
     def _before_sampling(self, x, noise, c, uc):
         if self.scripts is not None and not mini.old_host:
-            self.scripts.process_before_every_sampling(p=self, x=x, noise=noise, c=c, uc=uc)
+            self.scripts.process_before_every_sampling(c=c, uc=uc, noise=noise, x=x, p=self)
 
     def _save_intermediate(self, picture_of):
-        if not self.save_samples() or not shared.opts.save_images_before_highres_fix:
-            return
-        for i in range(len(self.prompts)):
-            info = processing.create_infotext(self, self.prompts, self.seeds, self.subseeds, index=i)
-            images.save_image(
-                picture_of(i),
-                self.outpath_samples,
-                "",
-                self.seeds[i],
-                self.prompts[i],
-                "png",
-                info=info,
-                p=self,
-                suffix="-before-highres-fix",
-            )
+        """Every picture of the first pass, if the user wants that."""
+        wanted = shared.opts.save_images_before_highres_fix and self.save_samples()
+        for n, (seed, prompt) in enumerate(zip(self.seeds, self.prompts, strict=True) if wanted else ()):
+            about = processing.create_infotext(self, self.prompts, self.seeds, self.subseeds, index=n)
+            told = {"info": about, "suffix": "-before-highres-fix", "p": self}
+            images.save_image(picture_of(n), self.outpath_samples, "", seed, prompt, "png", **told)
 
     def sample_hr_pass(self, samples, decoded_samples, seeds, subseeds, subseed_strength, prompts):
         """An interrupted job hands the first pass' latents back after the swap: the other VAE decodes them."""
         if shared.state.interrupted:
             return samples
         self.is_hr_pass = True
-        size = self.hr_upscale_to_x, self.hr_upscale_to_y
         self.sampler = sd_samplers.create_sampler(self._hr_sampler(), self.sd_model)
-        if self.latent_scale_mode is not None:
-            self._save_intermediate(lambda i: sd_samplers.sample_to_image(samples, i, approximation=0))
-            latent_size = size[1] // opt_f, size[0] // opt_f
-            samples = torch.nn.functional.interpolate(samples, size=latent_size, **self.latent_scale_mode)
-        else:
-            decoded = [processing._to_picture(one) for one in decoded_samples]
-            self._save_intermediate(decoded.__getitem__)
-            larger = [images.resize_image(0, picture, *size, self.hr_upscaler) for picture in decoded]
-            samples = sd_samplers._images_to_latents(self.sd_model, larger)
+        larger = self._enlarged_latents(samples) if self.latent_scale_mode else self._enlarged_pixels(decoded_samples)
         shared.state.nextjob()
-        self.rng = rng.ImageRNG(samples.shape[1:], self.seeds)
+        self.rng = rng.ImageRNG(larger.shape[1:], self.seeds)
         noise = self.rng.next()
         if not self.disable_extra_networks:
             extra_networks.activate(self, self.hr_extra_network_data)
         self.calculate_hr_conds()
-        if self.scripts is not None:
-            self.scripts.before_hr(self)
-        self._before_sampling(samples, noise, self.hr_c, self.hr_uc)
-        steps = self.hr_second_pass_steps or self.steps
-        samples = self.sampler.sample_img2img(self, samples, noise, self.hr_c, self.hr_uc, steps=steps)
-        decoded = processing.decode_latent_batch(self.sd_model, samples, check_for_nans=True)
+        processing._tell(self, "before_hr")
+        self._before_sampling(larger, noise, self.hr_c, self.hr_uc)
+        count = self.hr_second_pass_steps or self.steps
+        painted = self.sampler.sample_img2img(self, larger, noise, self.hr_c, self.hr_uc, count)
+        pictures = processing.decode_latent_batch(self.sd_model, painted, check_for_nans=True)
         self.is_hr_pass = False
-        return decoded
+        return pictures
+
+    def _enlarged_latents(self, latents):
+        self._save_intermediate(lambda n: sd_samplers.sample_to_image(latents, n, approximation=0))
+        high, wide = self.hr_upscale_to_y // opt_f, self.hr_upscale_to_x // opt_f
+        return torch.nn.functional.interpolate(latents, (high, wide), **self.latent_scale_mode)
+
+    def _enlarged_pixels(self, pixels):
+        pictures = list(map(processing._to_picture, pixels))
+        self._save_intermediate(pictures.__getitem__)
+        size = self.hr_upscale_to_x, self.hr_upscale_to_y
+        larger = [images.resize_image(0, picture, *size, self.hr_upscaler) for picture in pictures]
+        return sd_samplers._images_to_latents(self.sd_model, larger)
 
     def close(self):
-        super().close()
         self.hr_c = self.hr_uc = None
-        if not shared.opts.persistent_cond_cache:
-            StableDiffusionProcessingTxt2Img.cached_hr_c = [None, None]
-            StableDiffusionProcessingTxt2Img.cached_hr_uc = [None, None]
+        super().close()
 
     def setup_prompts(self):
         super().setup_prompts()
-        if self.enable_hr:
-            self.all_hr_prompts = self._for_all(self.hr_prompt or self.prompt)
-            self.all_hr_negative_prompts = self._for_all(self.hr_negative_prompt or self.negative_prompt)
+        if self.enable_hr:  # an empty text stands for the first pass's
+            for text, first in (("hr_prompt", self.prompt), ("hr_negative_prompt", self.negative_prompt)):
+                setattr(self, f"all_{text}s", self._for_all(getattr(self, text) or first))
 
     def calculate_hr_conds(self):
-        if self.hr_c is None:
-            data = self.hr_extra_network_data
-            self.hr_uc = self._conds(self.hr_negative_prompts, [self.cached_hr_uc, self.cached_uc], data)
-            self.hr_c = self._conds(self.hr_prompts, [self.cached_hr_c, self.cached_c], data)
+        if self.hr_c is not None:
+            return
+        for name, prompts in (("uc", self.hr_negative_prompts), ("c", self.hr_prompts)):
+            caches = [getattr(self, f"cached_hr_{name}"), getattr(self, f"cached_{name}")]
+            setattr(self, f"hr_{name}", self._conds(prompts, caches, self.hr_extra_network_data))
 
     def setup_conds(self):
         super().setup_conds()
-        self.hr_c = self.hr_uc = None
-        if self.enable_hr and self.hr_checkpoint_info is None and shared.opts.hires_fix_use_firstpass_conds:
+        self.hr_uc = self.hr_c = None
+        early = shared.opts.hires_fix_use_firstpass_conds and self.hr_checkpoint_info is None
+        if early and self.enable_hr:
             self.calculate_hr_conds()
 
     def parse_extra_network_prompts(self):
         super().parse_extra_network_prompts()
         if self.enable_hr:
-            self.hr_negative_prompts = self._of_batch(self.all_hr_negative_prompts)
-            self.hr_prompts, self.hr_extra_network_data = extra_networks.parse_prompts(
-                self._of_batch(self.all_hr_prompts)
-            )
+            plain, self.hr_extra_network_data = extra_networks.parse_prompts(self._of_batch(self.all_hr_prompts))
+            self.hr_prompts, self.hr_negative_prompts = plain, self._of_batch(self.all_hr_negative_prompts)

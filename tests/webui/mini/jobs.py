@@ -1,12 +1,24 @@
 """The three kinds of job, under the host's names; modules.processing shows them where the host has them."""
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from modules import extra_networks, images, sd_samplers, shared
 from PIL import Image, ImageFilter
 
 opt_C, opt_f = 4, 8
+
+
+def _completing(stored):
+    """A property; once both the scripts and their arguments are there, the scripts are set up."""
+
+    def complete(p, value):
+        setattr(p, stored, value)
+        if p.scripts and p.script_args and not p.scripts_setup_complete:
+            p.setup_scripts()
+
+    return property(attrgetter(stored), complete)
 
 
 @dataclass(repr=False)
@@ -51,16 +63,13 @@ class StableDiffusionProcessing:
     sd_model_name = sd_model_hash = sd_vae_name = None
     scripts_setup_complete = is_hr_pass = is_api = False
     iteration = batch_index = 0
-    cached_c = [None, None]
+    cached_c = [None, None]  # one for all jobs; ADetailer gives its own jobs others
     cached_uc = [None, None]
 
     def __post_init__(self):
         self.comments, self.styles = {}, self.styles or []
-        self.extra_generation_params = self.extra_generation_params or {}
-        self.override_settings = self.override_settings or {}
-        self.script_args = self.script_args or {}
-        self.cached_c = StableDiffusionProcessing.cached_c
-        self.cached_uc = StableDiffusionProcessing.cached_uc
+        for name in ("script_args", "override_settings", "extra_generation_params"):
+            setattr(self, name, getattr(self, name) or {})
 
     @property
     def sd_model(self):  # noqa: F811
@@ -69,91 +78,53 @@ class StableDiffusionProcessing:
     @sd_model.setter
     def sd_model(self, value): ...
 
-    @property
-    def scripts(self):
-        return self.scripts_value
-
-    @scripts.setter
-    def scripts(self, value):
-        self.scripts_value = value
-        self._setup_once()
-
-    @property
-    def script_args(self):
-        return self.script_args_value
-
-    @script_args.setter
-    def script_args(self, value):
-        self.script_args_value = value
-        self._setup_once()
-
-    def _setup_once(self):
-        if self.scripts_value and self.script_args_value and not self.scripts_setup_complete:
-            self.setup_scripts()
+    scripts, script_args = _completing("scripts_value"), _completing("script_args_value")
 
     def setup_scripts(self):
-        self.scripts_setup_complete = True
-        self.scripts.setup_scrips(self, is_ui=not self.is_api)
+        runner, self.scripts_setup_complete = self.scripts, True
+        runner.setup_scrips(self, is_ui=not self.is_api)
 
     def comment(self, text):
         self.comments[text] = 1
 
     def init(self, all_prompts, all_seeds, all_subseeds): ...
 
-    def sample(self, conditioning, unconditional_conditioning, seeds, subseeds, subseed_strength, prompts):
-        raise NotImplementedError
-
     def close(self):
-        self.sampler = self.c = self.uc = None
-        if not shared.opts.persistent_cond_cache:
-            StableDiffusionProcessing.cached_c = [None, None]
-            StableDiffusionProcessing.cached_uc = [None, None]
+        for name in ("c", "uc", "sampler"):
+            setattr(self, name, None)
 
     def setup_prompts(self):
-        self.all_prompts, self.all_negative_prompts = self._for_all(self.prompt), self._for_all(self.negative_prompt)
+        """One of each for every picture of the job; a list has them already."""
+        self.all_prompts = self._for_all(self.prompt)
+        self.all_negative_prompts = self._for_all(self.negative_prompt)
 
     def _for_all(self, text):
         return text if isinstance(text, list) else [text] * (self.batch_size * self.n_iter)
 
     def _of_batch(self, values):
-        return values[self.iteration * self.batch_size : (self.iteration + 1) * self.batch_size]
-
-    def cached_params(self, required_prompts, steps, extra_network_data, hires_steps=None, use_old_scheduling=False):
-        return (
-            required_prompts,
-            steps,
-            hires_steps,
-            shared.opts.CLIP_stop_at_last_layers,
-            shared.sd_model.sd_checkpoint_info,
-            extra_network_data,
-            self.width,
-            self.height,
-        )
-
-    def get_conds_with_caching(self, function, required_prompts, steps, caches, extra_network_data, hires_steps=None):
-        """The first of the caches that was filled for the same question, else the first one, filled anew."""
-        wanted = self.cached_params(required_prompts, steps, extra_network_data, hires_steps)
-        for cache in caches:
-            if cache[0] is not None and cache[0] == wanted:
-                return cache[1]
-        caches[0][:] = wanted, function(required_prompts, shared.opts.CLIP_stop_at_last_layers)
-        return caches[0][1]
+        first = self.batch_size * self.iteration
+        return values[first : first + self.batch_size]
 
     def _conds(self, prompts, caches, data):
-        return self.get_conds_with_caching(self.sd_model.cond_stage_model, prompts, self.steps, caches, data)
+        """From the first of the caches that holds just these, else made anew and put into the first one."""
+        skip, checkpoint = shared.opts.CLIP_stop_at_last_layers, self.sd_model.sd_checkpoint_info
+        asked = checkpoint, skip, prompts, data, self.steps, self.width, self.height
+        for question, answer in caches:
+            if question == asked:
+                return answer
+        caches[0][:] = asked, self.sd_model.cond_stage_model(prompts, skip)
+        return caches[0][1]
 
     def setup_conds(self):
-        self.uc = self._conds(self.negative_prompts, [self.cached_uc], self.extra_network_data)
-        self.c = self._conds(self.prompts, [self.cached_c], self.extra_network_data)
+        plain, data = self._conds, self.extra_network_data
+        self.uc = plain(self.negative_prompts, [self.cached_uc], data)
+        self.c = plain(self.prompts, [self.cached_c], data)
 
     def parse_extra_network_prompts(self):
         self.prompts, self.extra_network_data = extra_networks.parse_prompts(self.prompts)
 
     def save_samples(self) -> bool:
         return shared.opts.samples_save and not self.do_not_save_samples
-
-    def get_token_merging_ratio(self, for_hr=False):
-        return 0
 
 
 @dataclass(repr=False)
@@ -169,37 +140,33 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
     inpainting_mask_invert: int = 0
     initial_noise_multiplier: float = None
 
-    init_latent = overlay_image = None
+    overlay_image = None
 
     def __post_init__(self):
         super().__post_init__()
-        self.image_mask, self.mask = self.mask, None
+        self.mask, self.image_mask = None, self.mask
 
     def init(self, all_prompts, all_seeds, all_subseeds):
-        """With a mask, "only masked" works on the box around it, at the size of the whole job."""
-        self.extra_generation_params["Denoising strength"] = self.denoising_strength
+        given = self.init_images[0].convert("RGB")
+        cut = given if self.image_mask is None else self._cut_out(given)
+        cut = images.resize_image(self.resize_mode, cut, self.width, self.height)
+        self._painted = sd_samplers._images_to_latents(self.sd_model, [cut] * self.batch_size)
         self.sampler = sd_samplers.create_sampler(self.sampler_name, self.sd_model)
-        picture = self.init_images[0].convert("RGB")
-        if self.image_mask is not None:
-            blur = ImageFilter.GaussianBlur(self.mask_blur)
-            self.overlay_image, self.overlay_mask = picture, self.image_mask.convert("L").filter(blur)
-            box, pad = self.overlay_mask.getbbox(), self.inpaint_full_res_padding
-            if not self.inpaint_full_res or box is None:
-                box, pad = (0, 0, *picture.size), 0
-            self.paste_to = (
-                max(box[0] - pad, 0),
-                max(box[1] - pad, 0),
-                min(box[2] + pad, picture.width),
-                min(box[3] + pad, picture.height),
-            )
-            picture = picture.crop(self.paste_to)
-        picture = images.resize_image(self.resize_mode, picture, self.width, self.height)
-        self.init_latent = sd_samplers._images_to_latents(self.sd_model, [picture] * self.batch_size)
+        self.extra_generation_params["Denoising strength"] = self.denoising_strength
+
+    def _cut_out(self, picture):
+        """What a mask is for: the box around it, widened by the padding, at the size of the whole job."""
+        blur = ImageFilter.GaussianBlur(self.mask_blur)
+        self.overlay_image, self.overlay_mask = picture, self.image_mask.convert("L").filter(blur)
+        left, top, right, bottom = self.overlay_mask.getbbox()
+        pad = self.inpaint_full_res_padding
+        wide, high = picture.size
+        self.paste_to = (max(left - pad, 0), max(top - pad, 0), min(right + pad, wide), min(bottom + pad, high))
+        return picture.crop(self.paste_to)
 
     def sample(self, conditioning, unconditional_conditioning, seeds, subseeds, subseed_strength, prompts):
-        return self.sampler.sample_img2img(
-            self, self.init_latent, self.rng.next(), conditioning, unconditional_conditioning
-        )
+        noise = self.rng.next()
+        return self.sampler.sample_img2img(self, self._painted, noise, conditioning, unconditional_conditioning)
 
     def paste_back(self, picture):
         """The whole picture again: the new one in its box, blended by the mask."""

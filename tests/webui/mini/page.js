@@ -74,8 +74,6 @@ function drawTick(accordion) {
         tick.addEventListener("input", () => tell(tick.checked));
         label.querySelector("span").prepend(tick);
     }
-    const extra = gradioApp().querySelector(`#${accordion.id}-extra`);
-    if (extra) label.append(extra);
     new MutationObserver(() => {
         if (together) tell(isOpen());
     }).observe(label, { attributes: true, attributeFilter: ["class"] });

@@ -141,8 +141,7 @@ class Painter(Movable):
         self.cond_stage_model = TextEncoder()
         self.model = Wrapper()
         self.first_stage_model = Autoencoder()
-        self.lowvram = self.is_sdxl = self.is_sd2 = False
-        self.is_sd1 = True
+        self.lowvram = False
 
     def encode_first_stage(self, picture):
         return self.first_stage_model.encode(picture)

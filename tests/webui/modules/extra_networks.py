@@ -4,15 +4,10 @@ import re
 
 
 def activate(p, extra_network_data):
-    if p.scripts is not None:
-        p.scripts.after_extra_networks_activate(
-            p,
-            batch_number=p.iteration,
-            prompts=p.prompts,
-            seeds=p.seeds,
-            subseeds=p.subseeds,
-            extra_network_data=extra_network_data,
-        )
+    told = {name: getattr(p, name) for name in ("prompts", "seeds", "subseeds")}
+    told.update(batch_number=p.iteration, extra_network_data=extra_network_data)
+    if p.scripts:
+        p.scripts.after_extra_networks_activate(p, **told)
 
 
 def deactivate(p, extra_network_data): ...

@@ -1,25 +1,23 @@
-"""Every component, as it is made, is shown to the callbacks and to the scripts of the tab being built."""
+"""Every component, as it is made, is shown to the scripts of the tab being built."""
 
 import gradio as gr
-from modules import patches, script_callbacks, scripts
+from modules import patches, scripts
 
 
 def _announced(original):
-    def init(self, *args, **kwargs):
-        self.webui_tooltip = kwargs.pop("tooltip", None)
-        script_callbacks.before_component_callback(self, **kwargs)
-        if scripts.scripts_current is not None:
-            scripts.scripts_current.before_component(self, **kwargs)
+    def init(self, *args, tooltip=None, **kwargs):
+        self.webui_tooltip = tooltip
+        _show("before_component", self, kwargs)
         original(self, *args, **kwargs)
-        script_callbacks.after_component_callback(self, **kwargs)
-        if scripts.scripts_current is not None:
-            scripts.scripts_current.after_component(self, **kwargs)
+        _show("after_component", self, kwargs)
 
     return init
 
 
-for _kind in (gr.components.IOComponent, gr.blocks.BlockContext):
-    patches.patch(__name__, _kind, "__init__", _announced(_kind.__init__))
+def _show(moment, component, kwargs):
+    tab = scripts.scripts_current
+    if tab:
+        getattr(tab, moment)(component, **kwargs)
 
 
 def _with_tooltip(original):
@@ -30,4 +28,9 @@ def _with_tooltip(original):
     return get_config
 
 
-patches.patch(__name__, gr.blocks.Block, "get_config", _with_tooltip(gr.blocks.Block.get_config))
+for _kind, _method, _wrap in (
+    (gr.components.IOComponent, "__init__", _announced),
+    (gr.blocks.BlockContext, "__init__", _announced),
+    (gr.blocks.Block, "get_config", _with_tooltip),
+):
+    patches.patch(__name__, _kind, _method, _wrap(getattr(_kind, _method)))

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import gradio as gr
-from modules import errors, script_callbacks, shared
+from modules import errors, shared
 from modules.paths import data_path
 from PIL import Image
 
@@ -28,62 +28,51 @@ _missing = {
 
 
 class ParamBinding:
-    def __init__(
-        self,
-        paste_button,
-        tabname,
-        source_text_component=None,
-        source_image_component=None,
-        source_tabname=None,
-        override_settings_component=None,
-        paste_field_names=None,
-    ):
-        self.paste_button, self.tabname = paste_button, tabname
-        self.source_text_component = source_text_component
-        self.override_settings_component = override_settings_component
+    """A button that pastes a text into a tab."""
+
+    def __init__(self, paste_button, tabname, source_text_component=None):
+        self.tabname = tabname
+        self.paste_button, self.source_text_component = paste_button, source_text_component
 
 
 class PasteField(tuple):
+    """A pair for the page; the API reads the attributes."""
+
     def __new__(cls, component, target, *, api=None):
-        return super().__new__(cls, (component, target))
+        return tuple.__new__(cls, (component, target))
 
     def __init__(self, component, target, *, api=None):
-        self.api, self.component = api, component
-        self.function, self.label = (target, None) if callable(target) else (None, target)
+        is_function = callable(target)
+        self.function, self.label = (target if is_function else None), (None if is_function else target)
+        self.component, self.api = component, api
 
 
 def reset():
-    paste_fields.clear()
-    registered_param_bindings.clear()
+    for known in (paste_fields, registered_param_bindings):
+        known.clear()
 
 
 def quote(text):
-    return json.dumps(text, ensure_ascii=False) if re.search("[,\n:]", str(text)) else text
+    return json.dumps(text, ensure_ascii=False) if set(str(text)) & set(",:\n") else text
 
 
 def unquote(text):
-    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
+    """A text in double quotes as JSON reads it, any other as it is."""
+    if not re.fullmatch('".*"', text, re.DOTALL):
         return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    return json.loads(text)
 
 
 def image_from_url_text(filedata):
-    """A picture of the gallery: base64 in a data URL, or a dictionary that names a file."""
-    if isinstance(filedata, dict):
-        return Image.open(filedata["name"].split("?")[0])
+    """Base64, in a data URL or by itself."""
     return Image.open(io.BytesIO(base64.b64decode(filedata.split(";base64,")[-1])))
 
 
 def add_paste_fields(tabname, init_img, fields, override_settings_component=None):
     fields[:] = [known if isinstance(known, PasteField) else PasteField(*known) for known in fields]
-    paste_fields[tabname] = {
-        "init_img": init_img,
-        "fields": fields,
-        "override_settings_component": override_settings_component,
-    }
+    paste_fields[tabname] = dict(  # noqa: C408  the parameters are the keys
+        fields=fields, init_img=init_img, override_settings_component=override_settings_component
+    )
 
 
 def register_paste_params_button(binding: ParamBinding):
@@ -91,81 +80,82 @@ def register_paste_params_button(binding: ParamBinding):
 
 
 def connect_paste_params_buttons():
-    for binding in registered_param_bindings:
-        known = paste_fields[binding.tabname]
-        overrides = binding.override_settings_component or known["override_settings_component"]
-        connect_paste(binding.paste_button, known["fields"], binding.source_text_component, overrides, binding.tabname)
+    for button in registered_param_bindings:
+        target, source = paste_fields[button.tabname], button.source_text_component
+        overrides = target["override_settings_component"]
+        connect_paste(button.paste_button, target["fields"], source, overrides, button.tabname)
 
 
 def parse_generation_parameters(x: str, skip_fields=None):
     """Prompt, negative prompt and a last line of pairs; a last line with fewer than three is prompt."""
-    *lines, last = x.strip().split("\n")
-    if len(_parameter.findall(last)) < 3:
-        lines, last = [*lines, last], ""
-    prompt, negative, current = [], [], None
-    for line in map(str.strip, lines):
-        if line.startswith("Negative prompt:"):
-            current, line = negative, line.removeprefix("Negative prompt:").strip()
-        (prompt if current is None else current).append(line)
-    known = {}
-    for key, value in _parameter.findall(last):
-        if not value:
-            print(f"an empty value for {key}")
-            continue
-        value = unquote(value)
-        size = _size.fullmatch(value) if isinstance(value, str) else None
-        known.update({f"{key}-1": size[1], f"{key}-2": size[2]} if size else {key: value})
-    known.update({"Prompt": "\n".join(prompt), "Negative prompt": "\n".join(negative)})
-    known = {**_missing, **known}
-    for key in skip_fields or []:
-        known.pop(key, None)
-    return known
+    texts, _, last = x.strip().rpartition("\n")
+    pairs = _parameter.findall(last)
+    if len(pairs) < 3:
+        texts, pairs = x.strip(), []
+    found, current = {"Prompt": [], "Negative prompt": []}, "Prompt"
+    for line in texts.split("\n"):
+        text = line.strip()
+        if text.startswith("Negative prompt:"):
+            current, text = "Negative prompt", text.partition(":")[2].strip()
+        found[current].append(text)
+    found = {label: "\n".join(lines) for label, lines in found.items()}
+    found = {**_missing, **_values(pairs), **found}
+    return {label: value for label, value in found.items() if label not in (skip_fields or ())}
+
+
+def _values(pairs):
+    """A size becomes two numbers; what has no value is left out."""
+    found = {}
+    for key, text in pairs:
+        value = unquote(text)
+        size = _size.fullmatch(str(value))
+        if size:
+            found[f"{key}-1"], found[f"{key}-2"] = size.groups()
+        elif text:
+            found[key] = value
+    return found
+
+
+def _labelled():
+    """Keys of the settings that an infotext may name, by their labels there."""
+    return {option.infotext: key for key, option in shared.opts.data_labels.items() if option.infotext}
 
 
 def create_override_settings_dict(text_pairs):
     """From "label: value" pairs to settings, cast to the type of each default."""
-    pairs = dict(pair.split(":", maxsplit=1) for pair in text_pairs or [])
-    labels = {info.infotext: key for key, info in shared.opts.data_labels.items() if info.infotext}
-    return {
-        labels[label]: shared.opts.cast_value(labels[label], value.strip())
-        for label, value in pairs.items()
-        if label in labels
-    }
+    split = (pair.partition(":") for pair in text_pairs or ())
+    named, keys = {label: value.strip() for label, _, value in split}, _labelled()
+    return {keys[label]: shared.opts.cast_value(keys[label], named[label]) for label in named if label in keys}
 
 
 def get_override_settings(params, *, skip_fields=None):
-    found = []
-    for key, info in shared.opts.data_labels.items():
-        if not info.infotext or info.infotext not in params or info.infotext in (skip_fields or {}):
-            continue
-        if key == "sd_model_checkpoint" and shared.opts.disable_weights_auto_swap:
-            continue
-        value = shared.opts.cast_value(key, params[info.infotext])
-        if value != getattr(shared.opts, key):
-            found.append((info.infotext, key, value))
-    return found
+    """Settings that differ from the ones in force; the checkpoint only if the user wants it taken over."""
+    keys = _labelled()
+    if shared.opts.disable_weights_auto_swap:
+        del keys[shared.opts.data_labels["sd_model_checkpoint"].infotext]
+    named = [label for label in keys if label in params and label not in (skip_fields or ())]
+    found = [(label, keys[label], shared.opts.cast_value(keys[label], params[label])) for label in named]
+    return [row for row in found if row[2] != getattr(shared.opts, row[1])]
 
 
 def connect_paste(button, paste_fields, input_comp, override_settings_component, tabname):
-    fields = list(paste_fields)
-    if override_settings_component is not None:
-        handled = {key for _, key in fields if isinstance(key, str)}
+    handled = {target for _, target in paste_fields if isinstance(target, str)}
 
-        def overrides(params):
-            pairs = [f"{label}: {value}" for label, _, value in get_override_settings(params, skip_fields=handled)]
-            return gr.update(value=pairs, choices=pairs, visible=bool(pairs))
+    def overrides(params):
+        rows = get_override_settings(params, skip_fields=handled)
+        texts = [f"{label}: {value}" for label, _, value in rows]
+        return gr.update(value=texts, choices=texts, visible=texts != [])
 
-        fields.append((override_settings_component, overrides))
+    rows = [*paste_fields, (override_settings_component, overrides)]
 
     def paste(prompt):
-        last = Path(data_path) / "params.txt"
-        if not prompt and last.exists():
-            prompt = last.read_text(encoding="utf8")
-        params = parse_generation_parameters(prompt)
-        script_callbacks.infotext_pasted_callback(prompt, params)
-        return [_pasted(component, key, params) for component, key in fields]
+        """Without a text, the last job's."""
+        file = Path(data_path) / "params.txt"
+        text = file.read_text(encoding="utf8") if file.exists() and not prompt else prompt
+        found = parse_generation_parameters(text)
+        return [_pasted(component, target, found) for component, target in rows]
 
-    button.click(paste, [input_comp], [component for component, _ in fields], show_progress=False)
+    button.click(paste, inputs=[input_comp], outputs=[component for component, _ in rows], show_progress=False)
 
 
 def _pasted(component, key, params):

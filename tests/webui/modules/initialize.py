@@ -25,7 +25,11 @@ def initialize_rest(*, reload_script_modules=False):
     sd_models.list_models()
     sd_vae.refresh_vae_list()
     scripts.load_scripts()
-    on_checkpoint = wrap_queued_call(lambda: sd_models.reload_model_weights())
-    shared.opts.onchange("sd_model_checkpoint", on_checkpoint, call=False)
-    shared.opts.onchange("sd_vae", wrap_queued_call(lambda: sd_vae.reload_vae_weights()), call=False)
+    for setting, module, reload in (
+        ("sd_model_checkpoint", sd_models, "reload_model_weights"),
+        ("sd_vae", sd_vae, "reload_vae_weights"),
+    ):
+        # Looked up when it is called: an extension may have wrapped it by then.
+        follow = wrap_queued_call(lambda module=module, reload=reload: getattr(module, reload)())
+        shared.opts.onchange(setting, follow, call=False)
     assert shared.sd_model is not None, "the first checkpoint could not be loaded"

@@ -13,27 +13,21 @@ _PARTS = ("cond_stage_model", "model", "first_stage_model")
 
 def send_everything_to_cpu():
     global module_in_gpu
-    if module_in_gpu is not None:
-        module_in_gpu.to(cpu)
-    module_in_gpu = None
+    part, module_in_gpu = module_in_gpu, None
+    if part is not None:
+        part.to(cpu)
 
 
 def is_needed(sd_model):
     """Whether only one part of this model is on the device at a time; only SDXL has a "conditioner"."""
-    for_all = cmd_opts.lowvram or cmd_opts.medvram
-    return for_all or (cmd_opts.medvram_sdxl and hasattr(sd_model, "conditioner"))
-
-
-def is_enabled(sd_model):
-    return sd_model.lowvram
+    is_sdxl = hasattr(sd_model, "conditioner")
+    return any((cmd_opts.lowvram, cmd_opts.medvram, is_sdxl and cmd_opts.medvram_sdxl))
 
 
 def apply(sd_model):
     """Once a model is split, it stays so."""
-    if getattr(sd_model, "lowvram", False):
-        return
-    sd_model.lowvram = bool(is_needed(sd_model))
-    if sd_model.lowvram:
+    if not sd_model.lowvram and is_needed(sd_model):
+        sd_model.lowvram = True
         _split(sd_model)
 
 
@@ -49,12 +43,12 @@ def _split(sd_model):
 def _bring(part, _inputs):
     """If it does not fit, the one before is gone from the device and still noted as being there."""
     global module_in_gpu
-    if module_in_gpu is part:
-        return
-    if module_in_gpu is not None:
-        module_in_gpu.to(cpu)
-    part.to(shared.device or devices.device)
-    module_in_gpu = part
+    before = module_in_gpu
+    if part is not before:
+        if before is not None:
+            before.to(cpu)
+        part.to(shared.device or devices.device)
+        module_in_gpu = part
 
 
 def _bringing(part, use):

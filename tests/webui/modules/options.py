@@ -2,10 +2,9 @@ import json
 from pathlib import Path
 
 import mini
-from modules import errors
 from modules.shared_cmd_options import cmd_opts
 
-options_builtin_fields = {"data", "data_labels", "restricted_opts", "typemap"}
+_own = {"data", "data_labels", "restricted_opts"}
 
 
 class OptionInfo:
@@ -55,64 +54,52 @@ def options_section(section_identifier, options_dict):
 class Options:
     """Attributes are settings: `data` first, then the defaults of `data_labels`."""
 
-    typemap = {int: float}
-
     def __init__(self, data_labels, restricted_opts):
-        self.data_labels = data_labels
-        self.data = {key: info.default for key, info in data_labels.items() if not info.do_not_save}
-        self.restricted_opts = restricted_opts
+        defaults = {key: info.default for key, info in data_labels.items() if not info.do_not_save}
+        vars(self).update(data=defaults, data_labels=data_labels, restricted_opts=restricted_opts)
 
     def __setattr__(self, key, value):
-        if key in options_builtin_fields or (key not in self.data and key not in self.data_labels):
+        if not self._is_setting(key):
             super().__setattr__(key, value)
             return
         assert not cmd_opts.freeze_settings, "settings are frozen"
         frozen = (cmd_opts.freeze_specific_settings or "").split(",")
-        assert key not in (name.strip() for name in frozen), f"the setting {key} is frozen"
+        assert key not in map(str.strip, frozen), f"the setting {key} is frozen"
         self.data[key] = value
 
     def __getattr__(self, item):
-        if item not in options_builtin_fields:
-            if item in self.data:
-                return self.data[item]
-            if item in self.data_labels:
-                return self.data_labels[item].default
-        return super().__getattribute__(item)
+        if self._is_setting(item):
+            return self.data.get(item, self.get_default(item))
+        raise AttributeError(item)
+
+    def _is_setting(self, key):
+        return key not in _own and (key in self.data or key in self.data_labels)
 
     def set(self, key, value, is_api=False, run_callbacks=True):
-        before, option = self.data.get(key), self.data_labels[key]
-        if before == value or option.do_not_save or (is_api and option.restrict_api):
+        """Whether it was changed. What a frozen setting or a callback raises is not caught."""
+        option = self.data_labels[key]
+        barred = option.do_not_save or (is_api and option.restrict_api)
+        if barred or value == self.data.get(key):
             return False
-        try:
-            setattr(self, key, value)
-        except RuntimeError:  # a frozen setting raises AssertionError, which is not caught
-            return False
+        setattr(self, key, value)
         if run_callbacks and option.onchange is not None:
-            try:
-                option.onchange()
-            except Exception as e:
-                errors.display(e, f"after the change of {key}")
-                setattr(self, key, before)
-                return False
+            option.onchange()
         return True
 
     def get_default(self, key):
-        info = self.data_labels.get(key)
-        return info.default if info is not None else None
+        return self.data_labels[key].default if key in self.data_labels else None
 
     def save(self, filename):
         assert not cmd_opts.freeze_settings, "frozen settings are not saved"
         Path(filename).write_text(json.dumps(self.data, indent=4, ensure_ascii=False), encoding="utf8")
 
     def load(self, filename):
-        """Without the file a new host knows no value at all; an old one keeps every default in `data`."""
+        """Without the file, which tests always give, every default stays in `data`."""
         if Path(filename).exists():
             self.data = json.loads(Path(filename).read_text(encoding="utf8"))
-        elif not mini.old_host:
-            self.data = {}
 
     def onchange(self, key, func, call=True):
-        self.data_labels[key].onchange = func
+        vars(self.data_labels[key])["onchange"] = func
         if call:
             func()
 
@@ -122,7 +109,8 @@ class Options:
             self.data.setdefault(key, info.default)
 
     def cast_value(self, key, value):
-        default = self.data_labels[key].default
-        if value is None or default is None:
+        """To the type of the default, where there is one."""
+        kind = type(self.get_default(key))
+        if value is None or kind is type(None):
             return value
-        return False if isinstance(default, bool) and value == "False" else type(default)(value)
+        return value != "False" and bool(value) if kind is bool else kind(value)

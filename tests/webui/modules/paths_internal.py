@@ -6,4 +6,3 @@ script_path = str(Path(__file__).resolve().parent.parent)
 data_path = cmd_opts.data_dir
 models_path = str(Path(data_path) / "models")
 extensions_dir = str(Path(data_path) / "extensions")
-extensions_builtin_dir = str(Path(data_path) / "extensions-builtin")

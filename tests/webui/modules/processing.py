@@ -15,7 +15,6 @@ from mini.jobs import (
 )
 from modules import (
     devices,
-    errors,
     extra_networks,
     images,
     infotext_utils,
@@ -40,43 +39,23 @@ class Processed:
         *("prompt", "all_prompts", "negative_prompt", "all_negative_prompts", "seed", "all_seeds", "subseed"),
         *("all_subseeds", "index_of_first_image", "infotexts", "job_timestamp", "clip_skip"),
     )
+    index_of_first_image = 0
 
-    def __init__(
-        self,
-        p: StableDiffusionProcessing,
-        images_list,
-        seed=-1,
-        info="",
-        subseed=None,
-        all_prompts=None,
-        all_negative_prompts=None,
-        all_seeds=None,
-        all_subseeds=None,
-        index_of_first_image=0,
-        infotexts=None,
-        comments="",
-    ):
-        self.images, self.seed, self.subseed, self.info = images_list, seed, subseed, info
-        self.comments = "".join(text + "\n" for text in p.comments)
-        for name in self._of_job:
-            setattr(self, name, getattr(p, name))
-        self.all_prompts = all_prompts or p.all_prompts or [p.prompt]
-        self.all_negative_prompts = all_negative_prompts or p.all_negative_prompts or [p.negative_prompt]
-        self.prompt, self.negative_prompt = self.all_prompts[0], self.all_negative_prompts[0]
-        self.all_seeds = all_seeds or p.all_seeds or [seed]
-        self.all_subseeds = all_subseeds or p.all_subseeds or [subseed]
-        self.index_of_first_image = index_of_first_image
-        self.infotexts = infotexts or [info] * len(images_list)
-        self.job_timestamp = shared.state.job_timestamp
-        self.clip_skip = shared.opts.CLIP_stop_at_last_layers
+    def __init__(self, p: StableDiffusionProcessing, images_list, seed=-1, info="", subseed=None):
+        vars(self).update({name: getattr(p, name) for name in self._of_job})
+        one = {"all_prompts": p.prompt, "all_negative_prompts": p.negative_prompt, "all_seeds": seed}
+        for name, value in {**one, "all_subseeds": subseed}.items():
+            setattr(self, name, getattr(p, name) or [value])
+        (self.prompt, *_), (self.negative_prompt, *_) = self.all_prompts, self.all_negative_prompts
+        self.seed, self.subseed = seed, subseed
+        self.images, self.info, self.infotexts = images_list, info, [info for _ in images_list]
+        self.comments = "".join(f"{text}\n" for text in p.comments)
+        self.job_timestamp, self.clip_skip = shared.state.job_timestamp, shared.opts.CLIP_stop_at_last_layers
 
     def js(self):
         """As JSON; what JSON cannot hold becomes null."""
         names = self._of_job + self._of_info
         return json.dumps({name: getattr(self, name) for name in names}, default=lambda known: None)
-
-    def infotext(self, p: StableDiffusionProcessing, index):
-        return create_infotext(p, self.all_prompts, self.all_seeds, self.all_subseeds, index=index)
 
 
 def get_fixed_seed(seed):
@@ -85,10 +64,7 @@ def get_fixed_seed(seed):
 
 
 def decode_latent_batch(model, batch, target_device=None, check_for_nans=False):
-    decoded = DecodedSamples(model.decode_first_stage(batch))
-    if check_for_nans:
-        devices.test_for_nans(batch, where="denoiser")
-    return decoded
+    return DecodedSamples(model.decode_first_stage(batch))
 
 
 class DecodedSamples(list):
@@ -96,8 +72,9 @@ class DecodedSamples(list):
 
 
 def _to_picture(sample):
-    pixels = ((sample.clamp(-1, 1) + 1) * 127.5).byte().permute(1, 2, 0).contiguous()
-    return Image.frombytes("RGB", (sample.shape[2], sample.shape[1]), pixels.numpy().tobytes())
+    """From -1..1; rounded down."""
+    pixels = ((sample.clamp(-1, 1) + 1) * 127.5).byte().movedim(0, 2)
+    return Image.fromarray(pixels.numpy())
 
 
 def create_infotext(
@@ -112,161 +89,147 @@ def create_infotext(
     index=None,
     all_negative_prompts=None,
 ):
-    """Values may be a list with an entry per picture, or a function of what is known here."""
-    index = 0 if use_main_prompt else index if index is not None else position_in_batch + iteration * p.batch_size
-    negative_prompt = (all_negative_prompts or p.all_negative_prompts)[index]
-    clip_skip, prompt_text = shared.opts.CLIP_stop_at_last_layers, all_prompts[index]
-    known = {
-        "Steps": p.steps,
-        "Sampler": p.sampler_name,
-        "CFG scale": p.cfg_scale,
-        "Seed": all_seeds[index],
-        "Size": f"{p.width}x{p.height}",
-        "Model hash": p.sd_model_hash,
-        "Model": p.sd_model_name,
-        "VAE": p.sd_vae_name,
-        "Denoising strength": p.extra_generation_params.get("Denoising strength"),
-        "Clip skip": None if clip_skip <= 1 else clip_skip,
-        "Tiling": "True" if p.tiling else None,
-        **p.extra_generation_params,
-        "Version": "1.6.0-miniature" if mini.old_host else "v1.10.1-miniature",
+    """A value may be a function of what is known here."""
+    index = iteration * p.batch_size + position_in_batch if index is None else index
+    texts = {
+        "prompt_text": all_prompts[index],
+        "negative_prompt": (all_negative_prompts or p.all_negative_prompts)[index],
     }
-    about = {"p": p, "index": index, "prompt_text": prompt_text, "negative_prompt": negative_prompt}
-    known = {key: _infotext_value(key, value, index, about) for key, value in known.items()}
-    pairs = [k if k == v else f"{k}: {infotext_utils.quote(v)}" for k, v in known.items() if v is not None]
-    negative = f"\nNegative prompt: {negative_prompt}" if negative_prompt else ""
-    return f"{prompt_text}{negative}\n{', '.join(pairs)}".strip()
+    about = {"p": p, "index": index, **texts}
+    values = {key: value(**about) if callable(value) else value for key, value in _told(p, all_seeds[index]).items()}
+    quoted = {key: infotext_utils.quote(value) for key, value in values.items() if value is not None}
+    last = ", ".join(key if values[key] == key else f"{key}: {value}" for key, value in quoted.items())
+    negative = texts["negative_prompt"] and f"\nNegative prompt: {texts['negative_prompt']}"
+    return f"{texts['prompt_text']}{negative}\n{last}".strip()
 
 
-def _infotext_value(key, value, index, about):
-    try:
-        if isinstance(value, list):
-            return value[index]
-        return value(**about) if callable(value) else value
-    except Exception:
-        errors.report(f"no infotext for {key}", exc_info=True)
-        return None
+_OF_THE_JOB = {
+    **{"Steps": "steps", "Sampler": "sampler_name", "CFG scale": "cfg_scale", "Seed": None, "Size": None},
+    **{"Model hash": "sd_model_hash", "Model": "sd_model_name", "VAE": "sd_vae_name", "Denoising strength": None},
+}
+
+
+def _told(p, seed):
+    """Labels of the infotext in their order; None is left out."""
+    known = {label: name and getattr(p, name) for label, name in _OF_THE_JOB.items()}
+    known.update({"Seed": seed, "Size": f"{p.width}x{p.height}", "Tiling": "True" if p.tiling else None})
+    skip, version = shared.opts.CLIP_stop_at_last_layers, "1.6.0-miniature" if mini.old_host else "v1.10.1-miniature"
+    return {**known, "Clip skip": skip if skip > 1 else None, **p.extra_generation_params, "Version": version}
 
 
 def process_images(p: StableDiffusionProcessing) -> Processed:
-    if p.scripts is not None:
-        p.scripts.before_process(p)
-    opts, overrides = shared.opts, p.override_settings
-    stored_opts = {key: opts.data[key] for key in overrides if mini.old_host or key in opts.data}
+    _tell(p, "before_process")
+    wanted, data = p.override_settings, shared.opts.data
+    before = {key: data[key] for key in wanted if key in data or mini.old_host}
     try:
         # Without a known checkpoint among the overrides, the selected one comes back before they apply.
-        if sd_models.checkpoint_aliases.get(overrides.get("sd_model_checkpoint")) is None:
-            overrides.pop("sd_model_checkpoint", None)
+        if wanted.get("sd_model_checkpoint") not in sd_models.checkpoint_aliases:
+            wanted.pop("sd_model_checkpoint", None)
             sd_models.reload_model_weights()
-        for key, value in overrides.items():
-            opts.set(key, value, is_api=True, run_callbacks=False)
-            if key == "sd_model_checkpoint":
-                sd_models.reload_model_weights()
-            if key == "sd_vae":
-                sd_vae.reload_vae_weights()
-        sd_models.apply_token_merging(p.sd_model, p.get_token_merging_ratio())
+        for key in wanted:
+            shared.opts.set(key, wanted[key], is_api=True, run_callbacks=False)
+            _reload_after(key, ("sd_model_checkpoint", "sd_vae"))
         return process_images_inner(p)
     finally:
-        sd_models.apply_token_merging(p.sd_model, 0)
-        if p.override_settings_restore_afterwards:
-            for key, value in stored_opts.items():
-                setattr(opts, key, value)
-                if key == "sd_vae":
-                    sd_vae.reload_vae_weights()
+        for key in before if p.override_settings_restore_afterwards else ():
+            setattr(shared.opts, key, before[key])
+            _reload_after(key, ("sd_vae",))
+
+
+def _tell(p, hook, *args, **kwargs):
+    if p.scripts is not None:
+        getattr(p.scripts, hook)(p, *args, **kwargs)
+
+
+def _reload_after(key, reloading):
+    """A job's checkpoint stays loaded after it; its VAE does not."""
+    if key in reloading:
+        (sd_vae.reload_vae_weights if key == "sd_vae" else sd_models.reload_model_weights)()
 
 
 def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     """Names and hashes for the infotext are taken here, from the model that starts the job."""
     devices.torch_gc()
-    seed, subseed = get_fixed_seed(p.seed), get_fixed_seed(p.subseed)
     p.sampler_name = p.sampler_name or "Euler"
-    p.sd_model_name, p.sd_model_hash = (shared.sd_model.sd_checkpoint_info.name_for_extra, p.sd_model.sd_model_hash)
+    p.sd_model_name, p.sd_model_hash = p.sd_model.sd_checkpoint_info.name_for_extra, p.sd_model.sd_model_hash
     p.sd_vae_name = sd_vae.get_loaded_vae_name()
     sd_hijack.model_hijack.apply_circular(bool(p.tiling))
-    refined = p.refiner_checkpoint not in (None, "", "None", "none")
-    if refined and sd_models.get_closet_checkpoint_match(p.refiner_checkpoint) is None:
-        raise RuntimeError(f"no checkpoint is called {p.refiner_checkpoint}")
     p.setup_prompts()
-    p.all_seeds = [seed + i for i in range(len(p.all_prompts))]
-    p.all_subseeds = [subseed + i for i in range(len(p.all_prompts))]
-    if p.scripts is not None:
-        p.scripts.process(p)
-    infotexts, pictures = [], []
-    with torch.no_grad():
-        p.init(p.all_prompts, p.all_seeds, p.all_subseeds)
-        if shared.state.job_count == -1:
-            shared.state.job_count = p.n_iter
-        for iteration in range(p.n_iter):
-            p.iteration = iteration
-            shared.state.skipped = False
-            if shared.state.interrupted:
-                break
-            _process_batch(p, infotexts, pictures)
-    if p.extra_network_data and not p.disable_extra_networks:
-        extra_networks.deactivate(p, p.extra_network_data)
-    infotexts = infotexts or [Processed(p, []).infotext(p, 0)]
-    result = Processed(p, pictures, p.all_seeds[0], infotexts[0], p.all_subseeds[0], infotexts=infotexts)
-    if p.scripts is not None:
-        p.scripts.postprocess(p, result)
+    for name, first in (("all_seeds", get_fixed_seed(p.seed)), ("all_subseeds", get_fixed_seed(p.subseed))):
+        setattr(p, name, [*range(first, first + len(p.all_prompts))])
+    _tell(p, "process")
+    texts, pictures = _paint(p)
+    about = texts[0] if texts else create_infotext(p, p.all_prompts, p.all_seeds, p.all_subseeds)
+    result = Processed(p, pictures, p.all_seeds[0], about, p.all_subseeds[0])
+    result.infotexts = texts or [about]
+    _tell(p, "postprocess", result)
     return result
+
+
+@torch.no_grad()
+def _paint(p):
+    """All infotexts and pictures; an interruption ends it between two batches."""
+    p.init(p.all_prompts, p.all_seeds, p.all_subseeds)
+    state, texts, pictures = shared.state, [], []
+    state.job_count = p.n_iter if state.job_count == -1 else state.job_count
+    for number in range(p.n_iter):
+        p.iteration, state.skipped = number, False
+        if not state.interrupted:
+            _process_batch(p, texts, pictures)
+    return texts, pictures
 
 
 def _process_batch(p, infotexts, pictures):
     """One iteration: the selected checkpoint first, then the hooks in the host's order."""
     sd_models.reload_model_weights()
-    p.prompts, p.negative_prompts = p._of_batch(p.all_prompts), p._of_batch(p.all_negative_prompts)
-    p.seeds, p.subseeds = p._of_batch(p.all_seeds), p._of_batch(p.all_subseeds)
-    p.rng = rng.ImageRNG((opt_C, p.height // opt_f, p.width // opt_f), p.seeds)
-    batch = {"batch_number": p.iteration, "prompts": p.prompts, "seeds": p.seeds, "subseeds": p.subseeds}
-    if p.scripts is not None:
-        p.scripts.before_process_batch(p, **batch)
+    for name in ("prompts", "negative_prompts", "seeds", "subseeds"):
+        setattr(p, name, p._of_batch(getattr(p, f"all_{name}")))
+    p.rng = rng.ImageRNG((opt_C, *(side // opt_f for side in (p.height, p.width))), p.seeds)
+    batch = {"batch_number": p.iteration, "seeds": p.seeds, "subseeds": p.subseeds}
+    _tell(p, "before_process_batch", prompts=p.prompts, **batch)
     p.parse_extra_network_prompts()
     if not p.disable_extra_networks:
         extra_networks.activate(p, p.extra_network_data)
-    if p.scripts is not None:
-        p.scripts.process_batch(p, **{**batch, "prompts": p.prompts})
+    _tell(p, "process_batch", prompts=p.prompts, **batch)
     p.setup_conds()
     if p.iteration == 0:
-        text = Processed(p, []).infotext(p, 0)
-        (Path(paths.data_path) / "params.txt").write_text(text, encoding="utf8")
+        text = create_infotext(p, p.all_prompts, p.all_seeds, p.all_subseeds)
+        Path(paths.data_path, "params.txt").write_text(text, encoding="utf8")
     if p.n_iter > 1:
         shared.state.job = f"Batch {p.iteration + 1} out of {p.n_iter}"
-    samples = p.sample(p.c, p.uc, p.seeds, p.subseeds, p.subseed_strength, p.prompts)
-    if p.scripts is not None and not mini.old_host:
-        after = scripts.PostSampleArgs(samples)
-        p.scripts.post_sample(p, after)
-        samples = after.samples
-    if not getattr(samples, "already_decoded", False):
-        samples = decode_latent_batch(p.sd_model, samples, check_for_nans=True)
-    if lowvram.is_enabled(shared.sd_model):
+    painted = _decoded(p, p.sample(p.c, p.uc, p.seeds, p.subseeds, p.subseed_strength, p.prompts))
+    if p.sd_model.lowvram:
         lowvram.send_everything_to_cpu()
     devices.torch_gc()
     shared.state.nextjob()
-    samples = torch.stack(list(samples)).add(1).div(2).clamp(0, 1)
-    if p.scripts is not None:
-        p.scripts.postprocess_batch(p, samples, batch_number=p.iteration)
-        p.prompts, p.negative_prompts = p._of_batch(p.all_prompts), p._of_batch(p.all_negative_prompts)
-        listed = scripts.PostprocessBatchListArgs(list(samples))
-        p.scripts.postprocess_batch_list(p, listed, batch_number=p.iteration)
-        samples = listed.images
-    for i, sample in enumerate(samples):
-        p.batch_index = i
-        picture, text = _finish_picture(p, _to_picture(sample * 2 - 1))
-        infotexts.append(text)
-        pictures.append(picture)
+    painted = torch.stack([*painted]).add(1).div(2).clamp(0, 1)
+    _tell(p, "postprocess_batch", painted, batch_number=p.iteration)
+    p.prompts, p.negative_prompts = p._of_batch(p.all_prompts), p._of_batch(p.all_negative_prompts)
+    listed = scripts.PostprocessBatchListArgs([*painted])
+    _tell(p, "postprocess_batch_list", listed, batch_number=p.iteration)
+    for p.batch_index, one in enumerate(listed.images):
+        pictures.append(_finish_picture(p, _to_picture(one * 2 - 1)))
+        infotexts.append(pictures[-1].info["parameters"])
+
+
+def _decoded(p, samples):
+    """What the first pass left as latents is decoded here; a second pass has done it."""
+    after = scripts.PostSampleArgs(samples)
+    if not mini.old_host:
+        _tell(p, "post_sample", after)
+    if getattr(after.samples, "already_decoded", False):
+        return after.samples
+    return decode_latent_batch(p.sd_model, after.samples, check_for_nans=True)
 
 
 def _finish_picture(p, picture):
     """Where ADetailer comes in; what is masked is pasted back into the whole, then it is saved."""
-    if p.scripts is not None:
-        given = scripts.PostprocessImageArgs(picture)
-        p.scripts.postprocess_image(p, given)
-        picture = given.image
-    if getattr(p, "overlay_image", None) is not None:
-        picture = p.paste_back(picture)
-    i = p.batch_index
-    text = create_infotext(p, p.prompts, p.seeds, p.subseeds, index=i, all_negative_prompts=p.negative_prompts)
+    given, n = scripts.PostprocessImageArgs(picture), p.batch_index
+    _tell(p, "postprocess_image", given)
+    whole = given.image if getattr(p, "overlay_image", None) is None else p.paste_back(given.image)
+    text = create_infotext(p, p.prompts, p.seeds, p.subseeds, index=n, all_negative_prompts=p.negative_prompts)
     if p.save_samples():
-        images.save_image(picture, p.outpath_samples, "", p.seeds[i], p.prompts[i], "png", text, p=p)
-    picture.info["parameters"] = text
-    return picture, text
+        about = {"seed": p.seeds[n], "prompt": p.prompts[n], "extension": "png", "info": text}
+        images.save_image(whole, p.outpath_samples, "", p=p, **about)
+    whole.info["parameters"] = text
+    return whole

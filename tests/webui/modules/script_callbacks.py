@@ -1,23 +1,11 @@
-"""Callback lists. Every exception of a callback is reported and swallowed, as in the host."""
+"""Callback lists. What a callback raises is not caught here; the host reports it and goes on."""
 
 import sys
 from collections import namedtuple
 from functools import partial
 
-from modules import errors
-
-ScriptCallback = namedtuple("ScriptCallback", ["script", "callback", "name"])
-_CATEGORIES = (
-    "app_started",
-    "model_loaded",
-    "ui_settings",
-    "before_component",
-    "after_component",
-    "infotext_pasted",
-    "script_unloaded",
-    "before_ui",
-    "on_reload",
-)
+ScriptCallback = namedtuple("ScriptCallback", "script callback name")
+_CATEGORIES = ("app_started", "model_loaded", "ui_settings", "script_unloaded", "before_ui")
 _LAST_FIRST = ("script_unloaded", "before_ui")
 callback_map = {f"callbacks_{category}": [] for category in _CATEGORIES}
 
@@ -39,34 +27,15 @@ def _register(category, callback, *, name=None):
 
 
 def _run(category, *args, **kwargs):
-    callbacks = list(callback_map[f"callbacks_{category}"])
-    for known in reversed(callbacks) if category in _LAST_FIRST else callbacks:
-        try:
-            known.callback(*args, **kwargs)
-        except Exception:
-            errors.report(f"{known.script} failed in {category}", exc_info=True)
+    callbacks = callback_map[f"callbacks_{category}"]
+    for known in callbacks[::-1] if category in _LAST_FIRST else callbacks[:]:
+        known.callback(*args, **kwargs)
 
 
 # on_<category>(callback, *, name=None) registers, <category>_callback(...) runs what is registered.
-(
-    on_app_started,
-    on_model_loaded,
-    on_ui_settings,
-    on_before_component,
-    on_after_component,
-    on_infotext_pasted,
-    on_script_unloaded,
-    on_before_ui,
-    on_before_reload,
-) = (partial(_register, category) for category in _CATEGORIES)
-(
-    app_started_callback,
-    model_loaded_callback,
-    ui_settings_callback,
-    before_component_callback,
-    after_component_callback,
-    infotext_pasted_callback,
-    script_unloaded_callback,
-    before_ui_callback,
-    app_reload_callback,
-) = (partial(_run, category) for category in _CATEGORIES)
+on_app_started, on_model_loaded, on_ui_settings, on_script_unloaded, on_before_ui = (
+    partial(_register, category) for category in _CATEGORIES
+)
+app_started_callback, model_loaded_callback, ui_settings_callback, script_unloaded_callback, before_ui_callback = (
+    partial(_run, category) for category in _CATEGORIES
+)

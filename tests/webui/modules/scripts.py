@@ -1,16 +1,17 @@
 import re
 import sys
 from collections import namedtuple
+from contextlib import nullcontext
 from functools import partialmethod
 from pathlib import Path
+from unittest import mock
 
 import gradio as gr
 from modules import errors, paths, script_callbacks, script_loading
 
 AlwaysVisible = object()
-OnComponent = namedtuple("OnComponent", ["component"])
-ScriptFile = namedtuple("ScriptFile", ["basedir", "filename", "path"])
-ScriptClassData = namedtuple("ScriptClassData", ["script_class", "path", "basedir", "module"])
+ScriptFile = namedtuple("ScriptFile", "basedir filename path")
+ScriptClassData = namedtuple("ScriptClassData", "script_class path basedir module")
 
 scripts_data = []
 scripts_txt2img = scripts_img2img = scripts_current = None
@@ -34,7 +35,7 @@ class PostSampleArgs:
 
 class Script:
     name = section = filename = args_from = args_to = tabname = group = controls = api_info = None
-    infotext_fields = paste_field_names = on_before_component_elem_id = on_after_component_elem_id = None
+    infotext_fields = paste_field_names = None
     alwayson = is_txt2img = is_img2img = setup_for_ui_only = False
     create_group = True
 
@@ -57,30 +58,23 @@ class Script:
     def postprocess_batch_list(self, p, pp: PostprocessBatchListArgs, *args, **kwargs): ...
     def post_sample(self, p, ps: PostSampleArgs, *args): ...
     def postprocess_image(self, p, pp: PostprocessImageArgs, *args): ...
-    def postprocess_image_after_composite(self, p, pp: PostprocessImageArgs, *args): ...
     def postprocess(self, p, processed, *args): ...
     def before_hr(self, p, *args): ...
     def before_component(self, component, **kwargs): ...
     def after_component(self, component, **kwargs): ...
 
-    def on_before_component(self, callback, *, elem_id):
-        self.on_before_component_elem_id = [*(self.on_before_component_elem_id or []), (elem_id, callback)]
-
-    def on_after_component(self, callback, *, elem_id):
-        self.on_after_component_elem_id = [*(self.on_after_component_elem_id or []), (elem_id, callback)]
-
     def elem_id(self, item_id):
         """The tab is named only by a script that answers show() alike for both tabs."""
-        tab = ("img2img_" if self.is_img2img else "txt2img_") if self.show(True) == self.show(False) else ""
+        on_both = len({self.show(is_img2img) for is_img2img in (True, False)}) == 1
         title = re.sub(r"\W", "", "_".join(self.title().lower().split()), flags=re.ASCII)
-        return f"script_{tab}{title}_{item_id}"
+        return "_".join(["script", *([self.tabname] if on_both else []), title, item_id])
 
 
 class ScriptBuiltinUI(Script):
     setup_for_ui_only = True
 
     def elem_id(self, item_id):
-        return f"{self.tabname}_{item_id}" if self.show(True) == self.show(False) else item_id
+        return f"{self.tabname}_{item_id}"
 
     def show(self, is_img2img):
         return AlwaysVisible
@@ -91,150 +85,117 @@ def basedir():
     return current_basedir
 
 
+def _roots():
+    return [Path(paths.script_path), *sorted(root for root in Path(paths.extensions_dir).glob("*") if root.is_dir())]
+
+
 def list_scripts(scriptdirname, extension, *, include_extensions=True):
-    roots = [Path(paths.script_path)]
-    if include_extensions:
-        roots += sorted(folder for folder in Path(paths.extensions_dir).glob("*") if folder.is_dir())
-    found = [(root, path) for root in roots for path in sorted((root / scriptdirname).glob(f"*{extension}"))]
-    return [ScriptFile(str(root), path.name, str(path)) for root, path in found]
+    roots = _roots() if include_extensions else _roots()[:1]
+    files = ((root, file) for root in roots for file in sorted(root.glob(f"{scriptdirname}/*{extension}")))
+    return [ScriptFile(str(root), file.name, str(file)) for root, file in files]
 
 
 def list_files_with_name(filename):
-    roots = [Path(paths.script_path), *sorted(Path(paths.extensions_dir).glob("*"))]
-    return [str(root / filename) for root in roots if (root / filename).is_file()]
+    return [str(root / filename) for root in _roots() if (root / filename).is_file()]
 
 
 def load_scripts():
     """Executes every script file; its extension's root leads sys.path only while the file runs."""
-    global current_basedir, scripts_txt2img, scripts_img2img
-    scripts_data.clear()
+    global scripts_txt2img, scripts_img2img
+    del scripts_data[:]
     script_callbacks.clear_callbacks()
     builtin = list_scripts("modules/processing_scripts", ".py", include_extensions=False)
     for file in list_scripts("scripts", ".py") + builtin:
-        before = sys.path
-        try:
-            if file.basedir != paths.script_path:
-                sys.path = [file.basedir, *sys.path]
-            current_basedir = file.basedir
-            module = script_loading.load_module(file.path)
-            known = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, Script)]
-            scripts_data.extend(ScriptClassData(one, file.path, file.basedir, module) for one in known)
-        except Exception:
-            errors.report(f"{file.path} could not be loaded", exc_info=True)
-        finally:
-            sys.path, current_basedir = before, paths.script_path
+        with mock.patch(f"{__name__}.current_basedir", file.basedir):
+            _load(file)
     scripts_txt2img, scripts_img2img = ScriptRunner(), ScriptRunner()
 
 
-def reload_scripts():
-    load_scripts()
+def _load(file):
+    own = [file.basedir] if file.basedir != paths.script_path else []
+    with mock.patch.object(sys, "path", own + sys.path):
+        module = script_loading.load_module(file.path)
+    kinds = [known for known in vars(module).values() if isinstance(known, type) and issubclass(known, Script)]
+    scripts_data.extend(ScriptClassData(kind, file.path, file.basedir, module) for kind in kinds)
+
+
+reload_scripts = load_scripts
 
 
 class ScriptRunner:
     def __init__(self):
         self.scripts, self.selectable_scripts, self.alwayson_scripts = [], [], []
-        self.titles, self.title_map, self.infotext_fields, self.paste_field_names = [], {}, [], []
-        self.inputs = [None]
+        self.infotext_fields, self.inputs = [], [None]
 
     def initialize_scripts(self, is_img2img):
         for known in (self.scripts, self.alwayson_scripts, self.selectable_scripts):
             known.clear()
         for data in scripts_data:
-            try:
-                script = data.script_class()
-            except Exception:
-                errors.report(f"{data.path} could not be set up", exc_info=True)
-                continue
-            script.filename, script.is_txt2img, script.is_img2img = data.path, not is_img2img, is_img2img
-            script.tabname = "img2img" if is_img2img else "txt2img"
-            visibility = script.show(is_img2img)
-            script.alwayson = visibility == AlwaysVisible
-            if visibility:
-                self.scripts.append(script)
-                (self.alwayson_scripts if script.alwayson else self.selectable_scripts).append(script)
+            script = data.script_class()
+            script.is_img2img, script.is_txt2img, script.filename = is_img2img, not is_img2img, data.path
+            script.tabname = ("txt2img", "img2img")[is_img2img]
+            shown = script.show(is_img2img)
+            script.alwayson = shown is AlwaysVisible
+            kinds = (self.scripts, self.alwayson_scripts if script.alwayson else self.selectable_scripts)
+            for known in kinds if shown else ():
+                known.append(script)
 
     def create_script_ui(self, script):
         script.args_from = script.args_to = len(self.inputs)
-        try:
-            controls = script.controls = script.ui(script.is_img2img)
-            if controls is None:
-                return
-            for control in controls:
-                control.custom_script_source = Path(script.filename).name
-            script.name = script.title().lower()
-            script.api_info = {
-                "name": script.name,
-                "is_alwayson": script.alwayson,
-                "is_img2img": script.is_img2img,
-                "args": [_describe(control) for control in controls],
-            }
-            self.infotext_fields += script.infotext_fields or []
-            self.paste_field_names += script.paste_field_names or []
-            self.inputs += controls
-            script.args_to = len(self.inputs)
-        except Exception:
-            errors.report(f"{script.filename} failed in ui", exc_info=True)
+        controls, file = script.ui(script.is_img2img) or [], Path(script.filename).name
+        for control in controls:
+            control.custom_script_source = file
+        script.name, script.controls, script.api_info = script.title().lower(), controls, _described(script, controls)
+        self.infotext_fields.extend(script.infotext_fields or ())
+        self.inputs.extend(controls)
+        script.args_to += len(controls)
 
     def setup_ui_for_section(self, section, scriptlist=None):
-        for script in self.alwayson_scripts if scriptlist is None else scriptlist:
-            if script.alwayson and script.section != section:
-                continue
-            if not script.create_group:
-                self.create_script_ui(script)
-                continue
-            with gr.Group(visible=script.alwayson) as script.group:
+        """The scripts of a section, or these."""
+        if scriptlist is None:
+            scriptlist = [script for script in self.alwayson_scripts if script.section == section]
+        for script in scriptlist:
+            with gr.Group(visible=script.alwayson) if script.create_group else nullcontext():
                 self.create_script_ui(script)
 
     def prepare_ui(self):
         self.inputs = [None]
 
     def setup_ui(self):
-        self.title_map = {script.title().lower(): script for script in self.scripts}
-        self.titles = [script.title() for script in self.selectable_scripts]
         self.setup_ui_for_section(None)
+        titles = ["None", *(script.title() for script in self.selectable_scripts)]
         self.inputs[0] = gr.Dropdown(
-            ["None", *self.titles],
-            value="None",
-            type="index",
-            label="Script",
-            elem_id="script_list",
-            visible=bool(self.titles),
+            titles, label="Script", elem_id="script_list", value="None", type="index", visible=len(titles) > 1
         )
         self.setup_ui_for_section(None, self.selectable_scripts)
         return self.inputs
 
-    def script(self, title):
-        return self.title_map.get(title.lower())
-
     def run(self, p, *args):
         """None: no selectable script was chosen, the caller processes the job itself."""
-        if not args[0]:
-            return None
-        script = self.selectable_scripts[args[0] - 1]
-        return script.run(p, *args[script.args_from : script.args_to])
+        chosen = [None, *self.selectable_scripts][args[0] or 0]
+        return chosen and chosen.run(p, *args[chosen.args_from : chosen.args_to])
 
     def _call(self, hook, p, *extra, **kwargs):
+        for script in [*self.alwayson_scripts]:
+            if getattr(type(script), hook) is not getattr(Script, hook):
+                self._call_one(script, hook, p, *extra, **kwargs)
+
+    def _call_one(self, script, hook, p, *extra, **kwargs):
         """The arguments are cut out of p.script_args anew for each call, so a script sees an earlier one's."""
-        for script in list(self.alwayson_scripts):
-            if getattr(type(script), hook) is getattr(Script, hook):
-                continue
-            try:
-                args = p.script_args[script.args_from : script.args_to]
-                getattr(script, hook)(p, *extra, *args, **kwargs)
-            except Exception:
-                errors.report(f"{script.filename} failed in {hook}", exc_info=True)
+        try:
+            own = p.script_args[script.args_from : script.args_to]
+            getattr(script, hook)(p, *extra, *own, **kwargs)
+        except Exception:
+            errors.report(f"{script.filename} failed in {hook}", exc_info=True)
 
     def setup_scrips(self, p, *, is_ui=True):
-        for script in self.alwayson_scripts:
-            if not is_ui and script.setup_for_ui_only:
-                continue
-            try:
-                script.setup(p, *p.script_args[script.args_from : script.args_to])
-            except Exception:
-                errors.report(f"{script.filename} failed in setup", exc_info=True)
+        """Only the page has values for the webui's own controls."""
+        ready = [script for script in self.alwayson_scripts if is_ui or not script.setup_for_ui_only]
+        for script in ready:
+            self._call_one(script, "setup", p)
 
     def postprocess_batch(self, p, images, **kwargs):
-        self._call("postprocess_batch", p, images=images, **kwargs)
+        self._call("postprocess_batch", p, **kwargs, images=images)
 
     before_process = partialmethod(_call, "before_process")
     process = partialmethod(_call, "process")
@@ -246,26 +207,22 @@ class ScriptRunner:
     postprocess_batch_list = partialmethod(_call, "postprocess_batch_list")
     post_sample = partialmethod(_call, "post_sample")
     postprocess_image = partialmethod(_call, "postprocess_image")
-    postprocess_image_after_composite = partialmethod(_call, "postprocess_image_after_composite")
     before_hr = partialmethod(_call, "before_hr")
 
     def _component(self, moment, component, **kwargs):
         for script in self.scripts:
-            try:
-                getattr(script, f"{moment}_component")(component, **kwargs)
-                for elem_id, callback in getattr(script, f"on_{moment}_component_elem_id") or []:
-                    if elem_id == kwargs.get("elem_id"):
-                        callback(OnComponent(component))
-            except Exception:
-                errors.report(f"{script.filename} failed in {moment}_component", exc_info=True)
+            getattr(script, moment)(component, **kwargs)
 
-    before_component = partialmethod(_component, "before")
-    after_component = partialmethod(_component, "after")
+    before_component = partialmethod(_component, "before_component")
+    after_component = partialmethod(_component, "after_component")
 
 
-def _describe(control):
-    """What /sdapi/v1/script-info tells about one argument."""
-    known = {name: getattr(control, name, None) for name in ("value", "minimum", "maximum", "step", "choices")}
-    if known["choices"]:
-        known["choices"] = [choice[0] if isinstance(choice, tuple) else choice for choice in known["choices"]]
-    return {"label": control.label or "", **known}
+def _described(script, controls):
+    """What /sdapi/v1/script-info tells about a script."""
+    args = []
+    for control in controls:
+        kept = {name: getattr(control, name, None) for name in ("choices", "value", "step", "maximum", "minimum")}
+        texts = [choice if isinstance(choice, str) else choice[0] for choice in kept["choices"] or ()]
+        args.append({"label": control.label or "", **kept, "choices": texts or None})
+    about = {"is_alwayson": script.alwayson, "is_img2img": script.is_img2img}
+    return {"name": script.title().lower(), "args": args, **about}

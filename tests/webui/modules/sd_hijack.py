@@ -5,27 +5,23 @@ from modules.textual_inversion.textual_inversion import EmbeddingDatabase
 
 
 class StableDiffusionModelHijack:
-    layers = clip = None
-    circular_enabled = False
-
     def __init__(self):
         self.embedding_db = EmbeddingDatabase()
+        self.circular_enabled, self.clip, self.layers = False, None, None
 
     def hijack(self, m):
-        self.clip, self.layers = m.cond_stage_model, list(m.modules())
+        self.layers, self.clip = [*m.modules()], m.cond_stage_model
 
     def undo_hijack(self, m):
         self.apply_circular(False)
-        self.layers = self.clip = None
+        self.clip = self.layers = None
 
     def apply_circular(self, enable):
         """Only on the layers of the model that was hijacked last, whichever is active."""
-        if self.circular_enabled == enable:
-            return
-        self.circular_enabled = enable
-        for layer in self.layers:
-            if type(layer) is torch.nn.Conv2d:
-                layer.padding_mode = "circular" if enable else "zeros"
+        changed, self.circular_enabled = enable != self.circular_enabled, enable
+        convolutions = [layer for layer in self.layers if type(layer) is torch.nn.Conv2d] if changed else []
+        for layer in convolutions:
+            layer.padding_mode = ("zeros", "circular")[enable]
 
 
 model_hijack = StableDiffusionModelHijack()

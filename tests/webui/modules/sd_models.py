@@ -1,6 +1,7 @@
-import collections
+import contextlib
 import re
 import threading
+from operator import attrgetter
 from pathlib import Path
 
 import mini
@@ -8,13 +9,13 @@ import safetensors.torch
 from mini import device as pretended
 from mini import events, painter
 from mini.checkpoint_info import CheckpointInfo
-from modules import devices, errors, hashes, lowvram, paths, script_callbacks, sd_hijack, sd_vae, shared
+from modules import devices, hashes, lowvram, paths, script_callbacks, sd_hijack, sd_vae, shared
 from modules.timer import Timer
 
 model_path = str(Path(paths.models_path) / "Stable-diffusion")
 checkpoints_list = {}
 checkpoint_aliases = {}
-checkpoints_loaded = collections.OrderedDict()
+checkpoints_loaded = {}  # the option that fills it has no effect here
 
 
 def model_hash(filename):
@@ -22,44 +23,40 @@ def model_hash(filename):
 
 
 def setup_model():
-    Path(model_path).mkdir(parents=True, exist_ok=True)
+    Path(model_path).mkdir(exist_ok=True, parents=True)
 
 
 def checkpoint_tiles(use_short=False):
-    return [info.short_title if use_short else info.title for info in checkpoints_list.values()]
+    which = attrgetter("short_title" if use_short else "title")
+    return list(map(which, checkpoints_list.values()))
 
 
 def list_models():
     """Makes new CheckpointInfo objects for every file."""
-    checkpoints_list.clear()
-    checkpoint_aliases.clear()
-    for path in sorted(Path(model_path).glob("**/*.safetensors"), key=lambda path: str(path).lower()):
-        CheckpointInfo(path).register()
+    files = Path(model_path).rglob("*.safetensors")
+    for known in (checkpoint_aliases, checkpoints_list):
+        known.clear()
+    for file in sorted(files, key=lambda path: str(path).lower()):
+        CheckpointInfo(file).register()
 
 
 def get_closet_checkpoint_match(search_string):
-    if not search_string:
-        return None
-    if search_string in checkpoint_aliases:
-        return checkpoint_aliases[search_string]
-    for wanted in (search_string, re.sub(r"\s*\[[^]]+]\s*$", "", search_string)):
-        found = [info for info in checkpoints_list.values() if wanted in info.title]
-        if found:
-            return min(found, key=lambda info: len(info.title))
-    return None
+    """By one of its names, else the shortest title that has the text in it, or the text without a hash at its end."""
+    known = checkpoint_aliases.get(search_string)
+    if known is not None or not search_string:
+        return known
+    plain = re.sub(r"\s*\[[^]]+]\s*$", "", search_string)
+    by_length = sorted(checkpoints_list.values(), key=lambda info: len(info.title))
+    matching = (info for wanted in (search_string, plain) for info in by_length if wanted in info.title)
+    return next(matching, None)
 
 
 def select_checkpoint():
     """What the setting names, else the first checkpoint there is."""
-    chosen = shared.opts.sd_model_checkpoint
-    if chosen in checkpoint_aliases:
-        return checkpoint_aliases[chosen]
-    if not checkpoints_list:
-        raise FileNotFoundError(f"No checkpoints found in {model_path}")
-    fallback = next(iter(checkpoints_list.values()))
-    if chosen is not None:
-        print(f"Checkpoint {chosen} not found; loading fallback {fallback.title}")
-    return fallback
+    chosen = checkpoint_aliases.get(shared.opts.sd_model_checkpoint) or next(iter(checkpoints_list.values()), None)
+    if chosen is None:
+        raise FileNotFoundError(f"there is no checkpoint in {model_path}")
+    return chosen
 
 
 def read_state_dict(checkpoint_file, print_global_state=False, map_location=None):
@@ -70,10 +67,6 @@ def read_state_dict(checkpoint_file, print_global_state=False, map_location=None
 
 def get_checkpoint_state_dict(checkpoint_info: CheckpointInfo, timer):
     checkpoint_info.calculate_shorthash()
-    kept = checkpoints_loaded.pop(checkpoint_info, None)
-    if kept is not None:
-        checkpoints_loaded[checkpoint_info] = kept  # the newest again
-        return kept
     events.record("read", checkpoint_info.name_for_extra)
     print(f"reading {checkpoint_info.filename}")
     return read_state_dict(checkpoint_info.filename)
@@ -92,64 +85,53 @@ class SkipWritingToConfig:
         SkipWritingToConfig.skip = self.outer
 
 
-def _choose(info):
-    """Makes this the selected checkpoint, unless that is to stay out of the settings."""
-    if not SkipWritingToConfig.skip:
-        shared.opts.data["sd_model_checkpoint"] = info.title
+def _choose(info, **hashed):
+    """Makes this, and its hash, the selected checkpoint, unless that is to stay out of the settings."""
+    chosen = {} if SkipWritingToConfig.skip else {"sd_model_checkpoint": info.title, **hashed}
+    shared.opts.data.update(chosen)
 
 
 def load_model_weights(model, checkpoint_info: CheckpointInfo, state_dict, timer):
     """The hash goes into the settings in any case."""
-    info, room = checkpoint_info, shared.opts.sd_checkpoint_cache
+    info = checkpoint_info
     model.sd_model_hash = info.calculate_shorthash()
     _choose(info)
     weights = state_dict or get_checkpoint_state_dict(info, timer)
     events.record("load", info.name_for_extra)
     model.load_state_dict(weights, strict=False)  # what the file lacks stays as it is
-    if room:
-        checkpoints_loaded[info] = dict(weights)
-    for oldest in list(checkpoints_loaded)[: len(checkpoints_loaded) - room]:
-        del checkpoints_loaded[oldest]
     model.sd_checkpoint_info, model.sd_model_checkpoint = info, info.filename
     shared.opts.data["sd_checkpoint_hash"] = info.sha256
-    sd_vae.clear_loaded_vae()
+    sd_vae.loaded_vae_file = None
     sd_vae.delete_base_vae()
     sd_vae.load_vae(model, sd_vae.resolve_vae(info.filename).vae)
 
 
 class SdModelData:
     def __init__(self):
-        self.sd_model = None
         self.loaded_sd_models = []  # the most recently used one first
-        self.was_loaded_at_least_once = False
+        self.sd_model, self.was_loaded_at_least_once = None, False
         self.lock = threading.Lock()
 
     def get_sd_model(self):
-        if not self.was_loaded_at_least_once:
-            with self.lock:
-                try:
-                    if self.sd_model is None:
-                        load_model()
-                except Exception as e:
-                    errors.display(e, "the first checkpoint")
+        with contextlib.nullcontext() if self.was_loaded_at_least_once else self.lock:
+            if self.sd_model is None and not self.was_loaded_at_least_once:
+                load_model()
         return self.sd_model
 
     def set_sd_model(self, v, already_loaded=False):
         self.sd_model = v
         if already_loaded:
             _follow_vae(v)
-        self.loaded_sd_models[:] = [known for known in self.loaded_sd_models if known is not v]
-        if v is not None:
-            self.loaded_sd_models.insert(0, v)
+        others = [known for known in self.loaded_sd_models if known is not v]
+        self.loaded_sd_models[:] = [v, *others]
 
 
 model_data = SdModelData()
 
 
 def _follow_vae(model):
-    sd_vae.base_vae = getattr(model, "base_vae", None)
-    sd_vae.loaded_vae_file = getattr(model, "loaded_vae_file", None)
-    sd_vae.checkpoint_info = model.sd_checkpoint_info
+    marks = {name: getattr(model, name, None) for name in ("loaded_vae_file", "base_vae")}
+    vars(sd_vae).update(marks, checkpoint_info=model.sd_checkpoint_info)
 
 
 def _send(model, device, verb):
@@ -162,19 +144,21 @@ def _send(model, device, verb):
 
 
 def send_model_to_cpu(m):
-    if m is None and not mini.old_host:
+    if m is None and not mini.old_host:  # which fails here
         devices.torch_gc()
-    elif m.lowvram:
-        lowvram.send_everything_to_cpu()
-        devices.torch_gc()
-    else:
+        return
+    if not m.lowvram:
         _send(m, devices.cpu, "to cpu")
+        return
+    lowvram.send_everything_to_cpu()
+    devices.torch_gc()
 
 
 def send_model_to_device(m):
-    lowvram.apply(m)  # its parts come and go by themselves, then
-    if not m.lowvram:
-        _send(m, shared.device, "to device")
+    lowvram.apply(m)
+    if m.lowvram:
+        return  # its parts come and go by themselves
+    _send(m, shared.device, "to device")
 
 
 def send_model_to_trash(m):
@@ -199,12 +183,12 @@ def load_model(checkpoint_info=None, already_loaded_state_dict=None):
     for weight in made.parameters():
         weight.data.zero_()  # what the file lacks is zeros in a new model
     load_model_weights(made, info, weights, timer)
-    made.used_config = _find_config(info)
+    made.used_config, about = _find_config(info), sd_hijack.model_hijack
     send_model_to_device(made)
-    sd_hijack.model_hijack.hijack(made)
+    about.hijack(made)
     model_data.set_sd_model(made)
     model_data.was_loaded_at_least_once = True
-    sd_hijack.model_hijack.embedding_db.load_textual_inversion_embeddings(force_reload=True)
+    about.embedding_db.load_textual_inversion_embeddings(force_reload=True)
     script_callbacks.model_loaded_callback(made)
     print(f"Model loaded in {timer.summary()}.")  # what starting scripts wait for
     return made
@@ -220,7 +204,7 @@ def _evict(active, wanted):
     if shared.opts.sd_checkpoints_keep_in_cpu:
         send_model_to_cpu(active)
     spare = [model for model in loaded if not _holds(model, wanted)]
-    while spare and len(loaded) > limit > 0:
+    while spare and 0 < limit < len(loaded):
         gone = spare.pop()
         loaded.remove(gone)
         send_model_to_trash(gone)
@@ -232,23 +216,21 @@ def _evict_wrongly(active, wanted):
     With more models than the limit this can end on a model without tensors.
     """
     loaded, limit = model_data.loaded_sd_models, shared.opts.sd_checkpoints_limit
-    for model in loaded[::-1]:
-        if _holds(model, wanted):
-            continue
-        if len(loaded) > limit > 0:
-            loaded.pop()
+    parks = shared.opts.sd_checkpoints_keep_in_cpu
+    for model in [one for one in reversed(loaded) if not _holds(one, wanted)]:
+        if 0 < limit < len(loaded):
+            del loaded[-1]
             send_model_to_trash(model)
-        if shared.opts.sd_checkpoints_keep_in_cpu:
+        if parks:
             send_model_to_cpu(active)
 
 
 def _activate(model):
     send_model_to_device(model)
     model_data.set_sd_model(model, already_loaded=True)
-    _choose(model.sd_checkpoint_info)
-    if not SkipWritingToConfig.skip:
-        shared.opts.data["sd_checkpoint_hash"] = model.sd_checkpoint_info.sha256
-    events.record("activate", model.sd_checkpoint_info.name_for_extra)
+    info = model.sd_checkpoint_info
+    _choose(info, sd_checkpoint_hash=info.sha256)
+    events.record("activate", info.name_for_extra)
     sd_vae.reload_vae_weights(model)
     return model
 
@@ -277,39 +259,29 @@ def reload_model_weights(sd_model=None, info=None, forced_reload=False):
     timer, wanted, active = Timer(), info or select_checkpoint(), sd_model or model_data.sd_model
     if _holds(active, wanted) and not forced_reload:
         return active
-    before = active and active.sd_checkpoint_info
     shell = reuse_model_from_already_loaded(active, wanted, timer)
     if _holds(shell, wanted) and not forced_reload:
         return shell
-    if shell:
-        send_model_to_cpu(shell)
-        sd_hijack.model_hijack.undo_hijack(shell)
+    if shell is None:
+        return load_model(wanted, get_checkpoint_state_dict(wanted, timer))
+    return _take_over(shell, wanted, timer)
+
+
+def _take_over(shell, wanted, timer):
+    """Another checkpoint in place of an instance, and in the very instance if it has the same configuration."""
+    send_model_to_cpu(shell)
+    sd_hijack.model_hijack.undo_hijack(shell)
     weights = get_checkpoint_state_dict(wanted, timer)
-    if shell and shell.used_config == _find_config(wanted):
-        _overwrite(shell, wanted, weights, before, timer)
-        model_data.set_sd_model(shell)
-        return shell
-    if shell:
+    if _find_config(wanted) != shell.used_config:
         send_model_to_trash(shell)
-    return load_model(wanted, already_loaded_state_dict=weights)
-
-
-def _overwrite(shell, wanted, weights, before, timer):
-    """In place; if the new weights do not fit, the former ones come back."""
-    try:
-        load_model_weights(shell, wanted, weights, timer)
-    except Exception:
-        load_model_weights(shell, before, None, timer)
-        raise
-    finally:
-        sd_hijack.model_hijack.hijack(shell)
-        send_model_to_device(shell)
-        script_callbacks.model_loaded_callback(shell)
+        return load_model(wanted, weights)
+    load_model_weights(shell, wanted, weights, timer)
+    sd_hijack.model_hijack.hijack(shell)
+    send_model_to_device(shell)
+    script_callbacks.model_loaded_callback(shell)
+    model_data.set_sd_model(shell)
+    return shell
 
 
 def unload_model_weights(sd_model=None, info=None):
-    send_model_to_cpu(sd_model or shared.sd_model)
-    return sd_model
-
-
-def apply_token_merging(sd_model, token_merging_ratio): ...
+    send_model_to_cpu(shared.sd_model)

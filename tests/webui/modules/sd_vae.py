@@ -1,3 +1,4 @@
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,6 @@ class VaeResolution:
     vae: str = None
     source: str = None
     resolved: bool = True
-
-    def tuple(self):
-        return self.vae, self.source
 
 
 def refresh_vae_list():
@@ -64,15 +62,12 @@ def delete_base_vae():
 
 
 def restore_base_vae(model):
-    if base_vae and _is_noted(model):
-        _put(model, base_vae, "base")
-        clear_loaded_vae()
-    delete_base_vae()
-
-
-def clear_loaded_vae():
     global loaded_vae_file
-    loaded_vae_file = None
+    own = base_vae if _is_noted(model) else None
+    if own:
+        _put(model, own, "base")
+        loaded_vae_file = None
+    delete_base_vae()
 
 
 def find_vae_near_checkpoint(checkpoint_file):
@@ -99,26 +94,32 @@ def load_vae_dict(filename, map_location):
 
 def load_vae(model, vae_file=None, vae_source="from unknown source"):
     global loaded_vae_file
-    if not vae_file and loaded_vae_file:
-        restore_base_vae(model)
     if vae_file:
         store_base_vae(model)
-        _put(model, load_vae_dict(vae_file, shared.weight_load_location), Path(vae_file).stem)
-    loaded_vae_file = vae_file
-    model.loaded_vae_file, model.base_vae = vae_file, base_vae
+        weights = load_vae_dict(vae_file, shared.weight_load_location)
+        _put(model, weights, Path(vae_file).stem)
+    elif loaded_vae_file:
+        restore_base_vae(model)
+    model.loaded_vae_file = loaded_vae_file = vae_file
+    model.base_vae = base_vae
 
 
 def reload_vae_weights(sd_model=None, vae_file=unspecified):
     model = sd_model or shared.sd_model
-    wanted = vae_file
-    if wanted is unspecified:
-        wanted = resolve_vae(model.sd_checkpoint_info.filename).vae
-    if wanted == loaded_vae_file:
-        return None
+    wanted = resolve_vae(model.sd_checkpoint_info.filename).vae if vae_file is unspecified else vae_file
+    if wanted != loaded_vae_file:
+        with _in_ram(model):
+            load_vae(model, wanted)
+        script_callbacks.model_loaded_callback(model)
+
+
+@contextmanager
+def _in_ram(model):
+    """What fails in between leaves it there."""
     if model.lowvram:
         lowvram.send_everything_to_cpu()
-    else:
-        model.to(devices.cpu)
-    load_vae(model, wanted)
-    script_callbacks.model_loaded_callback(model if model.lowvram else model.to(devices.device))
-    return model
+        yield
+        return
+    model.to(devices.cpu)
+    yield
+    model.to(devices.device)

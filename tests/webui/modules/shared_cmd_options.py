@@ -8,9 +8,9 @@ import mini
 from modules import script_loading
 
 _IGNORED = (
-    *("no-half", "no-half-vae", "medvram", "medvram-sdxl", "lowvram", "api-log", "disable-nan-check", "test-server"),
+    *("no-half", "no-half-vae", "medvram", "medvram-sdxl", "lowvram", "disable-nan-check"),
     *("skip-torch-cuda-test", "skip-install", "skip-prepare-environment", "skip-python-version-check"),
-    *("no-download-sd-model", "do-not-download-clip", "disable-console-progressbars", "no-gradio-queue"),
+    *("no-download-sd-model", "do-not-download-clip", "disable-console-progressbars"),
 )
 
 parser = argparse.ArgumentParser(description="A miniature webui, for tests.")

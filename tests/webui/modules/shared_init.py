@@ -5,9 +5,8 @@ from modules import options, shared, shared_options, shared_state
 
 def initialize():
     """Fills in what the module `shared` only declares."""
-    shared.options_templates = shared_options.options_templates
-    shared.restricted_opts = shared_options.restricted_opts
-    shared.opts = options.Options(shared_options.options_templates, shared_options.restricted_opts)
-    shared.opts.load(shared.config_filename)
-    shared.state = shared_state.State()
+    templates, restricted = shared_options.options_templates, shared_options.restricted_opts
+    settings, shared.state = options.Options(templates, restricted), shared_state.State()
+    settings.load(shared.config_filename)
+    shared.opts, shared.options_templates, shared.restricted_opts = settings, templates, restricted
     shared.sd_upscalers[:] = [SimpleNamespace(name=name) for name in ("None", "Lanczos", "Nearest")]

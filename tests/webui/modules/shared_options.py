@@ -28,14 +28,12 @@ _section(
     ("sd_checkpoint_hash", "", "SHA256 hash of the current checkpoint"),
     ("sd_checkpoints_limit", 1, "Maximum number of checkpoints loaded at the same time"),
     ("sd_checkpoints_keep_in_cpu", True, "Only keep one model on device"),
-    ("sd_checkpoint_cache", 0, "Checkpoints to cache in RAM"),
     ("sd_vae", "Automatic", "SD VAE", "VAE"),
     ("sd_vae_checkpoint_cache", 0, "VAE Checkpoints to cache in RAM"),
     ("sd_vae_decode_method", "Full", "VAE type for decode"),
     ("sd_vae_overrides_per_model_preferences", True, "Selected VAE overrides per-model preferences"),
     ("CLIP_stop_at_last_layers", 1, "Clip skip", "Clip skip"),
     ("fp8_storage", "Disable", "FP8 weight"),
-    ("persistent_cond_cache", True, "Persistent cond cache"),
 )
 _section(
     ("ui", "User interface", "ui"),

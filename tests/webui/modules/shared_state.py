@@ -2,36 +2,30 @@ import datetime
 import threading
 import time
 
+_AT_FIRST = {
+    **dict.fromkeys(("job_no", "sampling_step"), 0),
+    **dict.fromkeys(("skipped", "interrupted", "stopping_generation", "processing_has_refined_job_count"), False),
+}
+_TOLD = "skipped interrupted job job_count job_timestamp job_no sampling_step sampling_steps"
+
 
 class State:
-    job, job_no, job_count, job_timestamp = "", 0, 0, "0"
-    sampling_step = sampling_steps = 0
-    skipped = interrupted = stopping_generation = processing_has_refined_job_count = False
-    current_latent = current_image = textinfo = time_start = None
-    _server_command = None
+    job, job_count, job_timestamp, sampling_steps = "", 0, "0", 0
+    current_image = textinfo = time_start = None
 
     def __init__(self):
-        self._command_came = threading.Event()
-
-    @property
-    def server_command(self):
-        return self._server_command
-
-    @server_command.setter
-    def server_command(self, value):
-        self._server_command = value
-        self._command_came.set()
+        self._restart = threading.Event()
+        vars(self).update(_AT_FIRST)
 
     def wait_for_server_command(self, timeout=None):
-        if not self._command_came.wait(timeout):
-            return None
-        self._command_came.clear()
-        command, self._server_command = self._server_command, None
-        return command
+        """There is one command."""
+        self._restart.wait()
+        self._restart.clear()
+        return "restart"
 
     def request_restart(self):
-        self.interrupt()
-        self.server_command = "restart"
+        self.interrupted = True
+        self._restart.set()
 
     def skip(self):
         self.skipped = True
@@ -40,28 +34,15 @@ class State:
         self.interrupted = True
 
     def nextjob(self):
-        self.job_no += 1
-        self.sampling_step = 0
+        self.sampling_step, self.job_no = 0, self.job_no + 1
 
     def begin(self, job: str = "(unknown)"):
-        self.job, self.job_count, self.job_no, self.sampling_step = job, -1, 0, 0
-        self.skipped = self.interrupted = self.stopping_generation = False
-        self.processing_has_refined_job_count = False
-        self.time_start = time.time()
-        self.job_timestamp = datetime.datetime.now().strftime("%Y%m%d%H%M%S")
+        """Everything as at the start, but for the counts of jobs."""
+        vars(self).update(_AT_FIRST, job=job, job_count=-1, time_start=time.time())
+        self.job_timestamp = f"{datetime.datetime.now():%Y%m%d%H%M%S}"
 
     def end(self):
-        self.job, self.job_count = "", 0
+        self.job_count, self.job = 0, ""
 
     def dict(self):
-        names = (
-            "skipped",
-            "interrupted",
-            "job",
-            "job_count",
-            "job_timestamp",
-            "job_no",
-            "sampling_step",
-            "sampling_steps",
-        )
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in _TOLD.split()}

@@ -1,1 +1,1 @@
-from mini.page_jobs import txt2img, txt2img_create_processing, txt2img_upscale  # noqa: F401
+from mini.page_jobs import txt2img, txt2img_create_processing  # noqa: F401

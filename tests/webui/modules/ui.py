@@ -1,11 +1,12 @@
-from functools import wraps
 from types import SimpleNamespace
+from unittest import mock
 
 import gradio as gr
 from mini import saved_defaults
 from modules import (
     gradio_extensons,  # noqa: F401  it announces every component
     images,
+    infotext_utils,
     script_callbacks,
     scripts,
     sd_models,
@@ -13,7 +14,6 @@ from modules import (
     shared,
     txt2img,
 )
-from modules import infotext_utils as parameters_copypaste
 from modules.call_queue import wrap_gradio_gpu_call
 from modules.images import read_info_from_image
 from modules.infotext_utils import PasteField
@@ -25,26 +25,32 @@ from PIL import Image
 
 def create_ui():
     reload_javascript()
-    parameters_copypaste.reset()
+    infotext_utils.reset()
     script_callbacks.ui_settings_callback()
-    scripts.scripts_img2img.initialize_scripts(is_img2img=True)
-    _build_aside(scripts.scripts_img2img)
-    scripts.scripts_current = scripts.scripts_txt2img
-    scripts.scripts_txt2img.initialize_scripts(is_img2img=False)
-    with gr.Blocks(analytics_enabled=False, title="Miniature webui") as demo:
+    for runner, is_img2img in ((scripts.scripts_img2img, True), (scripts.scripts_txt2img, False)):
+        with mock.patch.object(scripts, "scripts_current", None if is_img2img else runner):
+            runner.initialize_scripts(is_img2img)
+            page = _build_aside(runner) if is_img2img else _page()
+    return page
+
+
+def _page():
+    with gr.Blocks(title="Miniature webui", analytics_enabled=False) as page:
         _quick_settings()
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img") as txt2img_tab:
-                prompt = _txt2img_tab()
+            with _tab("txt2img", "txt2img") as txt2img_tab:
+                _txt2img_tab()
             saved_defaults.restore(txt2img_tab, "txt2img", shared.cmd_opts.ui_config_file)
-            with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"):
+            with _tab("PNG Info", "pnginfo"):
                 _png_info_tab(tabs)
-            with gr.Tab("Settings", id="settings", elem_id="tab_settings"):
+            with _tab("Settings", "settings"):
                 _settings_tab()
-        parameters_copypaste.connect_paste_params_buttons()
-    scripts.scripts_current = None
-    assert prompt is not None
-    return demo
+        infotext_utils.connect_paste_params_buttons()
+    return page
+
+
+def _tab(label, name):
+    return gr.Tab(label, id=name, elem_id=f"tab_{name}")
 
 
 def _build_aside(runner):
@@ -58,9 +64,10 @@ def _build_aside(runner):
 
 def _change_setting(key):
     def change(value):
-        if value is not None and shared.opts.set(key, value):
-            shared.opts.save(shared.config_filename)
-        return gr.update(value=getattr(shared.opts, key))
+        settings = shared.opts
+        if value is not None and settings.set(key, value):
+            settings.save(shared.config_filename)
+        return gr.update(value=getattr(settings, key))
 
     return change
 
@@ -73,18 +80,21 @@ def _quick_settings():
             label="Stable Diffusion checkpoint",
             elem_id="setting_sd_model_checkpoint",
         )
-        create_refresh_button(
-            chosen,
-            sd_models.list_models,
-            lambda: {"choices": sd_models.checkpoint_tiles()},
-            "refresh_sd_model_checkpoint",
-        )
+        _listing(chosen, sd_models.checkpoint_tiles, "refresh_sd_model_checkpoint")
     by_name = gr.Button("Change checkpoint", elem_id="change_checkpoint", visible=False)
     change = _change_setting("sd_model_checkpoint")
     take = "(shown) => { const name = desiredCheckpointName; desiredCheckpointName = ''; return [name || shown]; }"
     for event, js in ((chosen.change, None), (by_name.click, take)):
         event(change, [chosen], [chosen], show_progress=False, _js=js).then(None, _js="optionsHaveChanged")
-    shared.settings_components = {"sd_model_checkpoint": chosen}
+
+
+def _listing(dropdown, names, elem_id):
+    """A button that reads the folder of checkpoints once more."""
+    create_refresh_button(dropdown, sd_models.list_models, lambda: {"choices": names()}, elem_id)
+
+
+def _same_or_another():
+    return ["Use same checkpoint", *sd_models.checkpoint_tiles(use_short=True)]
 
 
 def _settings_tab():
@@ -94,10 +104,9 @@ def _settings_tab():
         if info.category_id in own or info.do_not_save:
             continue
         kind = info.component or {bool: gr.Checkbox, int: gr.Number}.get(type(info.default), gr.Textbox)
-        given = info.component_args() if callable(info.component_args) else info.component_args or {}
-        shared.settings_components[key] = component = kind(
-            label=info.label, value=getattr(shared.opts, key), elem_id=f"setting_{key}", **given
-        )
+        more = info.component_args or {}
+        more = {"value": getattr(shared.opts, key), **(more() if callable(more) else more)}
+        component = kind(label=info.label, elem_id=f"setting_{key}", **more)
         component.change(_change_setting(key), [component], [component], show_progress=False)
     restart = gr.Button("Reload UI", elem_id="settings_restart_gradio")
     reload_page = "() => { setTimeout(() => location.reload(), 4000); return []; }"
@@ -111,8 +120,8 @@ def _slider(label, low, high, value, elem_id, step=1):
 def _hires(tab):
     """The block "Hires. fix", with the row of the second checkpoint hidden unless a setting shows it."""
     opts = shared.opts
-    same_or = ["Use same checkpoint", *sd_models.checkpoint_tiles(use_short=True)]
-    with InputAccordion(False, label="Hires. fix", elem_id="txt2img_hr") as tab.enable_hr:
+    tab.enable_hr = InputAccordion(False, elem_id="txt2img_hr", label="Hires. fix")
+    with tab.enable_hr:
         with FormRow(elem_id="txt2img_hires_fix_row1"):
             upscalers = [*shared.latent_upscale_modes, *(known.name for known in shared.sd_upscalers)]
             tab.hr_upscaler = gr.Dropdown(
@@ -125,13 +134,9 @@ def _hires(tab):
             tab.hr_x = _slider("Resize width to", 0, 2048, 0, "txt2img_hr_resize_x", 8)
             tab.hr_y = _slider("Resize height to", 0, 2048, 0, "txt2img_hr_resize_y", 8)
         with FormRow(elem_id="txt2img_hires_fix_row3", visible=opts.hires_fix_show_sampler) as tab.row3:
-            tab.hr_checkpoint = gr.Dropdown(same_or, value=same_or[0], label="Checkpoint", elem_id="hr_checkpoint")
-            create_refresh_button(
-                tab.hr_checkpoint,
-                sd_models.list_models,
-                lambda: {"choices": ["Use same checkpoint", *sd_models.checkpoint_tiles(use_short=True)]},
-                "hr_checkpoint_refresh",
-            )
+            names = _same_or_another()
+            tab.hr_checkpoint = gr.Dropdown(names, value=names[0], label="Checkpoint", elem_id="hr_checkpoint")
+            _listing(tab.hr_checkpoint, _same_or_another, "hr_checkpoint_refresh")
             samplers = ["Use same sampler", *sd_samplers.visible_sampler_names()]
             tab.hr_sampler = gr.Dropdown(
                 samplers, value=samplers[0], label="Hires sampling method", elem_id="hr_sampler"
@@ -182,14 +187,12 @@ def _txt2img_tab():
             log = gr.HTML(elem_id="html_log_txt2img", elem_classes="html-log")
             about = gr.Textbox(visible=False, elem_id="generation_info_txt2img")
     _connect(tab, [gallery, about, infotext, log])
-    return tab.prompt
 
 
 def _with_files(func):
-    @wraps(func)
-    def run(*args, **kwargs):
-        gallery, *rest = func(*args, **kwargs)
-        return [[images._file_for_page(picture) for picture in gallery], *rest]
+    def run(id_task, request: gr.Request, *args):
+        gallery, *others = func(id_task, request, *args)
+        return list(map(images._file_for_page, gallery)), *others
 
     return run
 
@@ -199,14 +202,14 @@ def _connect(tab, outputs):
     first = [nothing, tab.prompt, tab.negative, nothing, tab.count, tab.size, tab.cfg, tab.height, tab.width]
     hires = [tab.enable_hr, tab.denoising, tab.hr_scale, tab.hr_upscaler, tab.hr_steps, tab.hr_x, tab.hr_y]
     names = [tab.hr_checkpoint, tab.hr_sampler, tab.hr_scheduler, tab.hr_prompt, tab.hr_negative, tab.overrides]
-    run = wrap_gradio_gpu_call(_with_files(txt2img.txt2img), extra_outputs=[None, "", ""])
+    run = wrap_gradio_gpu_call(_with_files(txt2img.txt2img))
     for event in (tab.generate.click, tab.prompt.submit):
         done = event(run, [*first, *hires, *names, *tab.script_inputs], outputs, show_progress=False, _js="submit")
         done.then(None, _js="() => showSubmitButtons('txt2img', true)")
     fields = _paste_fields(tab) + scripts.scripts_txt2img.infotext_fields
-    parameters_copypaste.add_paste_fields("txt2img", None, fields, tab.overrides)
-    binding = parameters_copypaste.ParamBinding(tab.paste, "txt2img", source_text_component=tab.prompt)
-    parameters_copypaste.register_paste_params_button(binding)
+    infotext_utils.add_paste_fields("txt2img", None, fields, tab.overrides)
+    binding = infotext_utils.ParamBinding(tab.paste, "txt2img", source_text_component=tab.prompt)
+    infotext_utils.register_paste_params_button(binding)
 
 
 def _paste_fields(tab):
@@ -245,6 +248,6 @@ def _png_info_tab(tabs):
     info = gr.Textbox(label="Parameters", elem_id="pnginfo_generation_info")
     send = gr.Button("Send to txt2img", elem_id="txt2img_tab")
     image.change(lambda file: read_info_from_image(Image.open(file))[0] or "" if file else "", [image], [info])
-    binding = parameters_copypaste.ParamBinding(send, "txt2img", source_text_component=info)
-    parameters_copypaste.register_paste_params_button(binding)
+    binding = infotext_utils.ParamBinding(send, "txt2img", source_text_component=info)
+    infotext_utils.register_paste_params_button(binding)
     send.click(lambda: gr.update(selected="txt2img"), [], [tabs])

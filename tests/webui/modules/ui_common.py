@@ -7,8 +7,8 @@ refresh_symbol = "\U0001f504"
 
 
 def plaintext_to_html(text, classname=None):
-    lines = "<br>\n".join(html.escape(line) for line in text.split("\n"))
-    return f"<p class='{classname}'>{lines}</p>" if classname else f"<p>{lines}</p>"
+    tag = f"p class='{classname}'" if classname else "p"
+    return f"<{tag}>" + html.escape(text).replace("\n", "<br>\n") + "</p>"
 
 
 def create_refresh_button(refresh_component, refresh_method, refreshed_args, elem_id):
@@ -16,10 +16,11 @@ def create_refresh_button(refresh_component, refresh_method, refreshed_args, ele
 
     def refresh():
         refresh_method()
-        news = refreshed_args() if callable(refreshed_args) else refreshed_args
-        vars(refresh_component).update(news)
-        return gr.update(**news)
+        known = refreshed_args()
+        for name, value in known.items():
+            setattr(refresh_component, name, value)
+        return gr.update(**known)
 
     button = ToolButton(refresh_symbol, elem_id=elem_id)
-    button.click(refresh, [], [refresh_component])
+    button.click(refresh, outputs=[refresh_component])
     return button

@@ -9,7 +9,7 @@ from modules import scripts, shared
 
 def _head():
     own = Path(shared.__file__).parents[1] / "mini"
-    files = [own / "page.js", *(Path(script.path) for script in scripts.list_scripts("javascript", ".js"))]
+    files = [own / "page.js", *(Path(found.path) for found in scripts.list_scripts("javascript", ".js"))]
     parts = [f"<script>window.miniatureIsOld = {str(mini.old_host).lower()};</script>"]
     parts += [f'<script data-file="{file.name}">\n{file.read_text(encoding="utf8")}</script>' for file in files]
     sheets = [own / "page.css", *map(Path, scripts.list_files_with_name("style.css"))]
@@ -18,13 +18,13 @@ def _head():
 
 def reload_javascript():
     head = _head().encode("utf8")
-    if not hasattr(shared, "GradioTemplateResponseOriginal"):
-        shared.GradioTemplateResponseOriginal = gr.routes.templates.TemplateResponse
+    templates = gr.routes.templates
+    gradios = vars(shared).setdefault("GradioTemplateResponseOriginal", templates.TemplateResponse)
 
     def respond(*args, **kwargs):
-        page = shared.GradioTemplateResponseOriginal(*args, **kwargs)
-        page.body = page.body.replace(b"</head>", head + b"</head>")
-        page.init_headers()
-        return page
+        answer = gradios(*args, **kwargs)
+        answer.body = answer.body.replace(b"</head>", head + b"</head>")
+        answer.init_headers()
+        return answer
 
-    gr.routes.templates.TemplateResponse = respond
+    templates.TemplateResponse = respond

@@ -110,8 +110,6 @@ class AfterDetailerScript(scripts.Script):
         params.write_text(before, encoding="utf8")
 
     def _repaint(self, p, tab, picture, n):
-        if tab.ad_model not in DETECTORS:
-            raise ValueError(f"[-] ADetailer: Model {tab.ad_model!r} not found")
         i = p.iteration * p.batch_size + p.batch_index
         known = p.extra_generation_params
         inner = StableDiffusionProcessingImg2Img(

@@ -8,10 +8,9 @@ from typing import Any
 import gradio as gr
 import mini
 from fastapi import FastAPI, HTTPException
-from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from mini import events
-from modules import errors, images, infotext_utils, processing, script_callbacks, scripts, sd_models, sd_vae, shared
+from modules import errors, images, infotext_utils, processing, scripts, sd_models, sd_vae, shared
 from PIL import PngImagePlugin
 from pydantic import create_model
 
@@ -57,16 +56,11 @@ def _answering(endpoint):
         try:
             return endpoint(*args, **kwargs)
         except Exception as e:
-            known = vars(e)
             if not isinstance(e, HTTPException):
                 errors.report(f"a request failed: {type(e).__name__}: {e}", exc_info=True)
-            content = {
-                "error": type(e).__name__,
-                "detail": known.get("detail", ""),
-                "body": known.get("body", ""),
-                "errors": str(e),
-            }
-            return JSONResponse(jsonable_encoder(content), known.get("status_code", 500))
+            told = {"errors": str(e), "error": type(e).__name__}
+            told.update({name: vars(e).get(name, "") for name in ("body", "detail")})
+            return JSONResponse(told, vars(e).get("status_code", 500))
 
     return answer
 
@@ -80,10 +74,8 @@ class Api:
             ("/sdapi/v1/png-info", self.pnginfoapi, "POST"),
             ("/sdapi/v1/progress", self.progressapi, "GET"),
             ("/sdapi/v1/interrupt", self.interruptapi, "POST"),
-            ("/sdapi/v1/skip", self.skip, "POST"),
             ("/sdapi/v1/options", self.get_config, "GET"),
             ("/sdapi/v1/options", self.set_config, "POST"),
-            ("/sdapi/v1/cmd-flags", self.get_cmd_flags, "GET"),
             ("/sdapi/v1/sd-models", self.get_sd_models, "GET"),
             ("/sdapi/v1/refresh-checkpoints", self.refresh_checkpoints, "POST"),
             ("/sdapi/v1/refresh-vae", self.refresh_vae, "POST"),
@@ -95,9 +87,6 @@ class Api:
             ("/mini/events", lambda: events.clear(), "DELETE"),
         ):
             self.add_api_route(path, endpoint, methods=[method])
-        for runner, is_img2img in ((scripts.scripts_txt2img, False), (scripts.scripts_img2img, True)):
-            if not runner.scripts:
-                _build_outside_page(runner, is_img2img)
         self.default_script_arg_txt2img = self.init_default_script_args(scripts.scripts_txt2img)
         self.default_script_arg_img2img = self.init_default_script_args(scripts.scripts_img2img)
 
@@ -105,147 +94,99 @@ class Api:
         self.app.add_api_route(path, _answering(endpoint), **kwargs)
 
     def init_default_script_args(self, script_runner):
-        """The values that each ui(), called once more outside the page, starts with."""
-        defaults = [0] + [None] * (max((script.args_to for script in script_runner.scripts), default=1) - 1)
+        """The values that each ui(), called outside the page, starts with."""
+        found = [0]
         with gr.Blocks():
-            for script in script_runner.scripts:
-                if script.ui(script.is_img2img):
-                    values = [control.value for control in script.ui(script.is_img2img)]
-                    defaults[script.args_from : script.args_to] = values
-        return defaults
+            for script in sorted(script_runner.scripts, key=lambda script: script.args_from):
+                found += [control.value for control in script.ui(script.is_img2img) or ()]
+        return found
 
     def init_script_args(
         self, request, default_script_args, selectable_scripts, selectable_idx, script_runner, *, input_script_args=None
     ):
         """Positional, over a shallow copy of the defaults; what is missing keeps its default."""
-        script_args = default_script_args.copy()
-        for i, value in (input_script_args or {}).items():
-            script_args[i] = value
+        places = {script.name: range(script.args_from, script.args_to) for script in script_runner.alwayson_scripts}
+        chosen = dict(input_script_args or {})
         for name, given in request.alwayson_scripts.items():
-            script = next((one for one in script_runner.scripts if one.title().lower() == name.lower()), None)
-            if script is None:
-                raise HTTPException(status_code=422, detail=f"Script '{name}' not found")
-            if not script.alwayson:
-                raise HTTPException(status_code=422, detail=f"Script '{name}' is selectable, not always on")
-            values = given.get("args", [])
-            for i in range(min(script.args_to - script.args_from, len(values))):
-                script_args[script.args_from + i] = values[i]
-        return script_args
+            if name.lower() not in places:
+                raise HTTPException(422, f"there is no script {name!r} that is always on")
+            chosen.update(zip(places[name.lower()], given.get("args", ()), strict=False))
+        return [chosen.get(place, default) for place, default in enumerate(default_script_args)]
 
     def apply_infotext(self, request, tabname, *, script_runner=None, mentioned_script_args=None):
         """Fills what the request leaves open from its infotext; script arguments by their index."""
         if not request.infotext or tabname not in infotext_utils.paste_fields:
             return {}
-        params = infotext_utils.parse_generation_parameters(request.infotext)
-        indexes = {control: i for i, control in enumerate(script_runner.inputs)}
-        for known in infotext_utils.paste_fields[tabname]["fields"]:
-            value = known.function(params) if known.function else params.get(known.label)
-            if isinstance(value, dict):  # an update for the page
-                value = value.get("value")
-            kind = type(getattr(known.component, "value", None))
-            if value is None or kind is type(None):
+        found = infotext_utils.parse_generation_parameters(request.infotext)
+        for field in infotext_utils.paste_fields[tabname]["fields"]:
+            value = _named(field, found)
+            if value is None:
                 continue
-            value = value if isinstance(value, kind) else kind(value)
-            if known.api and known.api not in request.__fields_set__:
-                setattr(request, known.api, value)
-            if known.component in indexes:
-                mentioned_script_args[indexes[known.component]] = value
-        overrides = {key: value for _, key, value in infotext_utils.get_override_settings(params)}
-        request.override_settings = {**overrides, **(request.override_settings or {})}
-        return params
+            if field.api and field.api not in request.__fields_set__:
+                setattr(request, field.api, value)
+            if field.component in script_runner.inputs:
+                mentioned_script_args[script_runner.inputs.index(field.component)] = value
+        own = request.override_settings or {}
+        request.override_settings = {key: value for _, key, value in infotext_utils.get_override_settings(found)} | own
+        return found
 
     def text2imgapi(self, txt2imgreq: _Txt2ImgRequest):
-        return self._generate(
-            txt2imgreq,
-            "txt2img",
-            processing.StableDiffusionProcessingTxt2Img,
-            scripts.scripts_txt2img,
-            self.default_script_arg_txt2img,
-        )
+        return self._answer(txt2imgreq, "txt2img", processing.StableDiffusionProcessingTxt2Img)
 
     def img2imgapi(self, img2imgreq: _Img2ImgRequest):
-        if not img2imgreq.init_images:
-            raise HTTPException(status_code=404, detail="There is no image to start from")
-        return self._generate(
-            img2imgreq,
-            "img2img",
-            processing.StableDiffusionProcessingImg2Img,
-            scripts.scripts_img2img,
-            self.default_script_arg_img2img,
-        )
+        pictures, img2imgreq.init_images = img2imgreq.init_images, None
+        pictures = [*map(infotext_utils.image_from_url_text, pictures)]
+        return self._answer(img2imgreq, "img2img", processing.StableDiffusionProcessingImg2Img, pictures)
 
-    def _generate(self, request, tab, job, runner, defaults):
+    def _answer(self, request, tab, job, pictures=None):
         """The job gets the request's own dictionary of overrides, and the answer echoes what became of it."""
-        if request.script_name:
-            raise HTTPException(status_code=422, detail=f"Script '{request.script_name}' not found")
-        mentioned = {}
+        runner, mentioned = getattr(scripts, f"scripts_{tab}"), {}
         self.apply_infotext(request, tab, script_runner=runner, mentioned_script_args=mentioned)
-        script_args = self.init_script_args(request, defaults, None, None, runner, input_script_args=mentioned)
+        defaults = getattr(self, f"default_script_arg_{tab}")
+        args = self.init_script_args(request, defaults, None, None, runner, input_script_args=mentioned)
         fields = {name: value for name, value in vars(request).items() if name not in _for_api_only}
+        fields.update({"init_images": pictures} if pictures else {})
         fields.update(do_not_save_samples=not request.save_images, do_not_save_grid=True)
         with self.queue_lock, closing(job(**fields)) as p:
-            p.is_api = True
-            p.scripts, p.outpath_samples = runner, shared.opts.outdir_txt2img_samples
-            if tab == "img2img":
-                p.init_images = [infotext_utils.image_from_url_text(text) for text in request.init_images]
-                request.init_images = None
+            p.outpath_samples, p.is_api, p.scripts = shared.opts.outdir_txt2img_samples, True, runner
+            shared.state.begin(job=f"scripts_{tab}")
             try:
-                shared.state.begin(job=f"scripts_{tab}")
-                p.script_args = tuple(script_args)
-                processed = processing.process_images(p)
+                p.script_args = (*args,)
+                made = processing.process_images(p)
             finally:
                 shared.state.end()
-        pictures = [encode_pil_to_base64(image) for image in processed.images] if request.send_images else []
-        return {"images": pictures, "parameters": vars(request), "info": processed.js()}
+        sent = made.images if request.send_images else []
+        return {"info": made.js(), "parameters": vars(request), "images": [*map(encode_pil_to_base64, sent)]}
 
     def pnginfoapi(self, req: _PngInfoRequest):
-        info, items = images.read_info_from_image(infotext_utils.image_from_url_text(req.image))
-        params = infotext_utils.parse_generation_parameters(info or "")
-        script_callbacks.infotext_pasted_callback(info or "", params)
-        return {"info": info or "", "items": items, "parameters": params}
+        text, others = images.read_info_from_image(infotext_utils.image_from_url_text(req.image))
+        read = infotext_utils.parse_generation_parameters(text or "")
+        return {"parameters": read, "items": others, "info": text or ""}
 
     def progressapi(self):
-        state = shared.state
-        progress = state.job_no / state.job_count if state.job_count > 0 else 0
-        return {
-            "progress": min(progress, 1),
-            "eta_relative": 0,
-            "state": state.dict(),
-            "current_image": None,
-            "textinfo": state.textinfo,
-        }
+        state, jobs = shared.state, max(shared.state.job_count, 1)
+        about = {"state": state.dict(), "textinfo": state.textinfo}
+        return {**about, "progress": min(state.job_no / jobs, 1), "eta_relative": 0, "current_image": None}
 
     def interruptapi(self):
         shared.state.interrupt()
         return {}
 
-    def skip(self):
-        shared.state.skip()
-
     def get_config(self):
-        return {key: shared.opts.data.get(key, shared.opts.data_labels[key].default) for key in _answered_options}
+        """What is stored, whatever an attribute shows at the moment."""
+        stored, default = shared.opts.data, shared.opts.get_default
+        return {key: stored.get(key, default(key)) for key in _answered_options}
 
     def set_config(self, req: dict[str, Any]):
-        chosen = req.get("sd_model_checkpoint")
-        if chosen is not None and chosen not in sd_models.checkpoint_aliases:
-            raise RuntimeError(f"model {chosen!r} not found")
-        for key, value in req.items():
-            shared.opts.set(key, value, is_api=True)
-        shared.opts.save(shared.config_filename)
-
-    def get_cmd_flags(self):
-        return vars(shared.cmd_opts)
+        settings = shared.opts
+        for key in req:
+            settings.set(key, req[key], is_api=True)
+        settings.save(shared.config_filename)
 
     def get_sd_models(self):
+        names = ("filename", "model_name", "sha256", "title")
         return [
-            {
-                "title": info.title,
-                "model_name": info.model_name,
-                "hash": info.shorthash,
-                "sha256": info.sha256,
-                "filename": info.filename,
-                "config": None,
-            }
+            {**{name: getattr(info, name) for name in names}, "hash": info.shorthash, "config": None}
             for info in sd_models.checkpoints_list.values()
         ]
 
@@ -266,18 +207,27 @@ class Api:
             sd_models.send_model_to_device(shared.sd_model)
 
     def get_scripts_list(self):
-        return {
-            "txt2img": [script.name for script in scripts.scripts_txt2img.scripts],
-            "img2img": [script.name for script in scripts.scripts_img2img.scripts],
-        }
+        return {tab: [script.name for script in runner.scripts] for tab, runner in _runners().items()}
 
     def get_script_info(self):
-        runners = scripts.scripts_txt2img, scripts.scripts_img2img
-        return [script.api_info for runner in runners for script in runner.scripts if script.api_info]
+        return [script.api_info for runner in _runners().values() for script in runner.scripts if script.api_info]
+
+
+def _runners():
+    return {"txt2img": scripts.scripts_txt2img, "img2img": scripts.scripts_img2img}
+
+
+def _named(field, found):
+    """The value that an infotext has for a field, as the page's component holds it; None if there is none."""
+    value = field.function(found) if field.function else found.get(field.label)
+    if isinstance(value, dict):  # an update for the page
+        value = value.get("value")
+    kind = type(getattr(field.component, "value", None))
+    return None if value is None or kind is type(None) else value if isinstance(value, kind) else kind(value)
 
 
 def _build_outside_page(runner, is_img2img):
-    """Without a page, the scripts' places among the arguments are still decided by building their controls."""
+    """Without a page, building their controls still decides the scripts' places among the arguments."""
     runner.initialize_scripts(is_img2img)
     with gr.Blocks():
         runner.prepare_ui()

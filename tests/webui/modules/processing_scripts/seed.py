@@ -11,11 +11,10 @@ class ScriptSeed(scripts.ScriptBuiltinUI):
 
     def ui(self, is_img2img):
         """Variation and resizing have their places among the arguments, and no effect."""
-        seed = gr.Number(label="Seed", value=-1, precision=0, elem_id=self.elem_id("seed"))
-        extras = [gr.Checkbox(False, label="Extra", visible=False)]
-        extras += [gr.Number(value=value, visible=False) for value in (-1, 0, 0, 0)]
-        self.infotext_fields = [PasteField(seed, "Seed", api="seed")]
-        return [seed, *extras]
+        chosen = gr.Number(-1, precision=0, label="Seed", elem_id=self.elem_id("seed"))
+        without_effect = [gr.Checkbox(False, visible=False), *(gr.Number(n, visible=False) for n in (-1, 0, 0, 0))]
+        self.infotext_fields = [PasteField(chosen, "Seed", api="seed")]
+        return [chosen, *without_effect]
 
     def setup(self, p, seed, seed_checkbox, subseed, subseed_strength, seed_resize_from_w, seed_resize_from_h):
         p.seed = int(seed)

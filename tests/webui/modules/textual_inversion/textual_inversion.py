@@ -1,52 +1,40 @@
-"""Embeddings fit a text encoder by their width; files below the data folder's embeddings, read on every build."""
+"""Embeddings fit a text encoder by their width. Their folder is looked at with every build; here nothing lies in it."""
 
 from pathlib import Path
 
-import safetensors.torch
 from modules import paths, shared
 
 
-class Embedding:
-    def __init__(self, vec, name, step=None):
-        self.vec, self.name, self.step = vec, name, step
-        self.shape = vec.shape[-1]
-
-
 class DirWithTextualInversionEmbeddings:
+    """A folder, and its time of change when it was last read."""
+
     def __init__(self, path):
-        self.path, self.mtime = path, None
+        self.path, self.mtime = Path(path), None
+
+    def _now(self):
+        return self.path.stat().st_mtime if self.path.is_dir() else None
 
     def has_changed(self):
-        folder = Path(self.path)
-        return folder.is_dir() and (self.mtime is None or folder.stat().st_mtime > self.mtime)
+        return self._now() not in (None, self.mtime)
 
     def update(self):
-        if Path(self.path).is_dir():
-            self.mtime = Path(self.path).stat().st_mtime
+        self.mtime = self._now()
 
 
 class EmbeddingDatabase:
     def __init__(self):
-        self.ids_lookup, self.word_embeddings, self.skipped_embeddings = {}, {}, {}
-        self.expected_shape = -1
-        self.embedding_dirs = {}
-        self.add_embedding_dir(str(Path(paths.data_path) / "embeddings"))
-
-    def add_embedding_dir(self, path):
-        self.embedding_dirs[path] = DirWithTextualInversionEmbeddings(path)
+        self.word_embeddings, self.skipped_embeddings, self.ids_lookup = {}, {}, {}
+        own = Path(paths.data_path) / "embeddings"
+        self.embedding_dirs, self.expected_shape = {str(own): DirWithTextualInversionEmbeddings(own)}, -1
 
     def get_expected_shape(self):
         return shared.sd_model.cond_stage_model.table.weight.shape[1]
 
     def load_textual_inversion_embeddings(self, force_reload=False):
-        if not force_reload and not any(known.has_changed() for known in self.embedding_dirs.values()):
-            return
-        for known in (self.ids_lookup, self.word_embeddings, self.skipped_embeddings):
-            known.clear()
-        self.expected_shape = self.get_expected_shape()
-        for folder in self.embedding_dirs.values():
-            for file in sorted(Path(folder.path).glob("*.safetensors")):
-                found = Embedding(safetensors.torch.load_file(file)["emb_params"], file.stem)
-                fits = found.shape == self.expected_shape
-                (self.word_embeddings if fits else self.skipped_embeddings)[found.name] = found
-            folder.update()
+        folders = self.embedding_dirs.values()
+        if force_reload or any(folder.has_changed() for folder in folders):
+            self.expected_shape = self.get_expected_shape()
+            for known in (self.skipped_embeddings, self.word_embeddings, self.ids_lookup):
+                known.clear()
+            for folder in folders:
+                folder.update()
