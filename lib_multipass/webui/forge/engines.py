@@ -1,0 +1,156 @@
+"""Models of Forge Neo that are kept: what each was made of, and how it becomes the active one again.
+
+``forge_model_reload`` builds a model from what ``forge_loading_parameters`` say, and lets go of the one before. Beside
+the model it sets what other parts of the webui read of the active one: flags of the architecture in ``dynamic_args``,
+``processing.opt_f``, the hash in ``forge_hash``. Jobs leave traces on a model that a new one does not have: sigmas of
+*Zero Terminal SNR*, which the webui takes off whichever model is active at the end of a batch, and tiling.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import sys
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from backend import memory_management
+from backend.args import dynamic_args
+from modules import processing, sd_models, shared
+from modules_forge.utils import apply_circular_forge
+
+from lib_multipass.state import kept
+
+_FLAGS = (
+    "kontext",
+    "edit",
+    "nunchaku",
+    "klein",
+    "wan",
+    "pid",
+    "krea2",
+    "ops",
+    "forge_unet_storage_dtype",
+    "embedding_dir",
+)
+"""What loading sets in ``dynamic_args``."""
+_MOST_OF_A_FILE = 2
+"""Models of one file with other modules: a pass each."""
+
+
+@dataclass(eq=False)
+class Engine:
+    """A loaded model."""
+
+    model: Any
+    key: tuple
+    """What it was made of."""
+    flags: dict[str, Any]
+    sigmas: Any
+    """Of the noise schedule that it was made with; None if it has none."""
+    online_lora: bool
+    """How LoRAs were applied when it was active last."""
+
+    @property
+    def file(self) -> str:
+        """Its checkpoint's file."""
+        return self.key[0][0]
+
+
+def key_of(parameters: Mapping[str, Any]) -> tuple:
+    """What a model is made of: each file with its size and time, and the dtype."""
+    files = (parameters["checkpoint_info"].filename, *parameters.get("additional_modules", ()))
+    return (*map(_stamped, files), str(parameters.get("unet_storage_dtype")))
+
+
+def _stamped(file: str) -> tuple:
+    try:
+        status = os.stat(file)  # noqa: PTH116
+    except OSError:
+        return file, None, None
+    return file, status.st_size, status.st_mtime_ns
+
+
+def active() -> Engine | None:
+    """The one that is active."""
+    return next((engine for engine in kept.engines if engine.model is sd_models.model_data.sd_model), None)
+
+
+def found(parameters: Mapping[str, Any]) -> Engine | None:
+    """The kept one that was made of this."""
+    key = key_of(parameters)
+    return next((engine for engine in kept.engines if engine.key == key), None)
+
+
+def note(model: Any, key: tuple) -> None:
+    """The webui has just made this model."""
+    predictor = _predictor(model)
+    sigmas = predictor.sigmas.clone() if hasattr(predictor, "set_sigmas") else None
+    flags = {name: getattr(dynamic_args, name) for name in _FLAGS if hasattr(dynamic_args, name)}
+    kept.engines.insert(0, Engine(model, key, flags, sigmas, dynamic_args.online_lora))
+    of_this_file = [engine for engine in kept.engines if engine.file == key[0][0]]
+    replaced = [engine for engine in of_this_file if engine.key[0] != key[0]]
+    drop([*replaced, *[engine for engine in of_this_file if engine not in replaced][_MOST_OF_A_FILE:]])
+
+
+def forget(model: Any) -> None:
+    """This model is no longer what its files say; it is the webui's alone from now on."""
+    kept.engines[:] = [engine for engine in kept.engines if engine.model is not model]
+
+
+def activate(engine: Engine) -> None:
+    """Let the webui go on with a kept model, as if it had just loaded it for its present parameters."""
+    data, model = sd_models.model_data, engine.model
+    frame = getattr(data.sd_model, "end_image", None)
+    dynamic_args.reset()
+    for name, value in engine.flags.items():
+        setattr(dynamic_args, name, value)
+    _as_new(engine)
+    if frame is not None:  # the webui hands it on from model to model
+        model.end_image = frame.clone()
+    model.sd_checkpoint_info = checkpoint = data.forge_loading_parameters["checkpoint_info"]
+    shared.opts.data["sd_checkpoint_hash"] = checkpoint.sha256
+    data.set_sd_model(model)
+    shared.sd_model = model
+    data.forge_hash = str(data.forge_loading_parameters)
+    ratio = model.forge_objects.vae.upscale_ratio
+    processing.opt_f = ratio if isinstance(ratio, int) else 8
+    engine.online_lora = dynamic_args.online_lora
+    kept.engines.remove(engine)
+    kept.engines.insert(0, engine)
+
+
+def _as_new(engine: Engine) -> None:
+    model = engine.model
+    model.extra_generation_params, model.comments = {}, []
+    if engine.sigmas is not None:
+        _predictor(model).set_sigmas(engine.sigmas.clone())
+    apply_circular_forge(model, False)
+
+
+def _predictor(model: Any) -> Any:
+    return getattr(model.forge_objects.unet.model, "predictor", None)
+
+
+def drop(engines: list[Engine]) -> None:
+    """Let go of these; of the active one, the webui's own hold on it stays."""
+    if not engines:
+        return
+    gone = [weakref.ref(engine.model) for engine in engines]
+    kept.engines[:] = [engine for engine in kept.engines if engine not in engines]
+    engines.clear()
+    if any(reference() is not None for reference in gone):
+        gc.collect()
+    memory_management.soft_empty_cache()
+    _trim()
+
+
+def _trim() -> None:
+    """Give freed memory back: of large models in small pieces, glibc keeps most."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)

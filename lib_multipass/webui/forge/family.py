@@ -1,0 +1,73 @@
+"""The rooms of the door in Forge Neo: those of A1111 that hold there, and what differs."""
+
+from lib_multipass.webui.a1111 import (
+    adetailer,
+    checkpoints,
+    controls,
+    gathering,
+    hashes,
+    loras,
+    status,
+    ui,
+)
+from lib_multipass.webui.a1111 import features as a1111_features
+from lib_multipass.webui.a1111 import files as a1111_files
+from lib_multipass.webui.a1111 import hardware as a1111_hardware
+from lib_multipass.webui.a1111 import options as a1111_options
+from lib_multipass.webui.a1111 import pictures as a1111_pictures
+from lib_multipass.webui.base import Over
+from lib_multipass.webui.forge import (
+    features as own_features,
+)
+from lib_multipass.webui.forge import (
+    files as own_files,
+)
+from lib_multipass.webui.forge import (
+    hardware as own_hardware,
+)
+from lib_multipass.webui.forge import (
+    lending,
+    lora_memory,
+    models,
+    parts,
+    pass_vae,
+    slots,
+    swaps,
+    vaes,
+)
+from lib_multipass.webui.forge import (
+    options as own_options,
+)
+from lib_multipass.webui.forge import (
+    pictures as own_pictures,
+)
+
+features = Over(own_features, a1111_features)
+files = Over(own_files, a1111_files)
+hardware = Over(own_hardware, a1111_hardware)
+options = Over(own_options, a1111_options)
+pictures = Over(own_pictures, a1111_pictures)
+
+__all__ = [
+    "adetailer",
+    "checkpoints",
+    "controls",
+    "features",
+    "files",
+    "gathering",
+    "hardware",
+    "hashes",
+    "lending",
+    "lora_memory",
+    "loras",
+    "models",
+    "options",
+    "parts",
+    "pass_vae",
+    "pictures",
+    "slots",
+    "status",
+    "swaps",
+    "ui",
+    "vaes",
+]

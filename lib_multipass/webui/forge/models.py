@@ -1,0 +1,150 @@
+"""Which models stay loaded in Forge Neo, which itself keeps one and decides alone what of it lies on the device."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from modules import sd_models, shared
+from modules_forge import main_entry
+
+from lib_multipass.memory.placement import Decision
+from lib_multipass.plan.names import Checkpoint
+from lib_multipass.state import kept, running
+from lib_multipass.webui.forge import engines
+from lib_multipass.words import log
+
+_SAME_MODULES = "Use same choices"
+
+
+def users_limit() -> int:
+    """How many checkpoints the user's own settings keep: the webui has none for it."""
+    return 1
+
+
+def users_park_in_ram() -> bool:
+    """Whether they park them in RAM."""
+    return True
+
+
+def with_place() -> set[str]:
+    """File names of the models that are to stay."""
+    return set() if kept.decision is None else {*kept.decision.kept, *kept.decision.others}
+
+
+def keep(decision: Decision | None, first: Checkpoint) -> None:
+    """Keep the job's checkpoints as decided, and let go of what is in their way; None keeps none.
+
+    Args:
+        decision: where each goes.
+        first: the one that the job needs first.
+    """
+    if decision is None:
+        let_go(first)
+        return
+    kept.decision = decision
+    active = engines.active()
+    if active is not None and active.file not in with_place():
+        _activate(first)
+    _drop_all_but(with_place())
+
+
+def let_go(first: Checkpoint | None) -> None:
+    """Go back to the one model that the webui keeps.
+
+    Args:
+        first: the checkpoint that the webui needs next, which stays if it is loaded.
+    """
+    if kept.decision is None:
+        return
+    try:
+        _activate(first)
+    finally:
+        kept.decision = None
+        _drop_all_but(())
+
+
+def _drop_all_but(files: Any) -> None:
+    active = engines.active()
+    beyond = [engine for engine in kept.engines if engine is not active and engine.file not in files]
+    if beyond:
+        log.info("let go of %s", ", ".join(engine.model.sd_checkpoint_info.name_for_extra for engine in beyond))
+    engines.drop(beyond)
+
+
+def drop_without_place(*, active_too: bool = False) -> None:
+    """Let go of what has no place.
+
+    Args:
+        active_too: whether the active one is about to be replaced.
+    """
+    active, files = engines.active(), with_place()
+    engines.drop([one for one in kept.engines if one.file not in files and (active_too or one is not active)])
+
+
+def released(original: Callable) -> Callable:
+    """Lets go of all models when the user unloads the one that the webui knows."""
+
+    def unload_model_weights(*args: Any, **kwargs: Any) -> Any:
+        engines.drop(list(kept.engines))
+        kept.decision = None
+        return original(*args, **kwargs)
+
+    return unload_model_weights
+
+
+def mend() -> None:
+    """A swap failed, or memory ran out; the webui has no model then, and the kept ones are whole."""
+
+
+def loaded() -> list[Any]:
+    """The loaded models, the most recently used first."""
+    return [engine.model for engine in kept.engines]
+
+
+def active() -> Checkpoint | None:
+    """The checkpoint of the active model; None without one."""
+    return getattr(sd_models.model_data.sd_model, "sd_checkpoint_info", None)
+
+
+def is_in_memory(checkpoint: Checkpoint) -> bool:
+    """Whether no file has to be read for this checkpoint."""
+    return loaded_model(checkpoint) is not None
+
+
+def loaded_model(checkpoint: Checkpoint | None) -> Any:
+    """A model that has this checkpoint in it; None if none has."""
+    if checkpoint is None:
+        return None
+    return next((engine.model for engine in kept.engines if engine.file == checkpoint.filename), None)
+
+
+def activate(checkpoint: Checkpoint) -> None:
+    """Make this checkpoint the active one, without a word in the webui's settings."""
+    data = sd_models.model_data
+    told, data.forge_loading_parameters = data.forge_loading_parameters, _parameters(checkpoint)
+    try:
+        sd_models.forge_model_reload()
+    finally:
+        data.forge_loading_parameters = told
+
+
+def _activate(first: Checkpoint | None) -> None:
+    if first is not None and engines.found(_parameters(first)) is not None:
+        activate(first)
+
+
+def _parameters(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What the webui would load for this checkpoint (``refresh_model_loading_parameters``).
+
+    For the second pass of the running job, with the modules that it has of its own (``modules_change``).
+    """
+    p = running.job.owner() if running.job is not None else None
+    modules = shared.opts.forge_additional_modules
+    own = getattr(p, "hr_additional_modules", None)
+    if own is not None and _SAME_MODULES not in own and checkpoint is p.hr_checkpoint_info:
+        names = map(os.path.basename, own)
+        modules = sorted(main_entry.module_list[name] for name in names if name in main_entry.module_list)
+    dtype, _ = main_entry.forge_unet_storage_dtype_options.get(shared.opts.forge_unet_storage_dtype, (None, False))
+    return {"checkpoint_info": checkpoint, "additional_modules": modules, "unet_storage_dtype": dtype}

@@ -1,0 +1,51 @@
+"""Forge Neo's VAE files, which are modules there."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from modules import sd_vae, shared
+
+from lib_multipass.plan.names import Checkpoint
+from lib_multipass.plan.second_pass import resolve_vae
+from lib_multipass.words import MultipassError
+
+
+def names() -> list[str]:
+    """The names of all VAE files that the webui lists."""
+    return list(sd_vae.vae_dict)
+
+
+def refresh() -> None:
+    """Read the folders again."""
+    sd_vae.refresh_vae_list()
+
+
+def shown(name: str) -> str:
+    """The name in a dropdown for any name of a VAE; itself if it means none or several."""
+    try:
+        return resolve_vae(name, names())
+    except MultipassError:
+        return name
+
+
+def named(choice: Any) -> Any:
+    """What an override says for a VAE, which is a path here, as a name."""
+    return os.path.basename(choice) if isinstance(choice, str) else choice  # noqa: PTH119
+
+
+def modules(p: Any) -> list[str]:
+    """The names of the modules of the job's first pass."""
+    chosen = (p.override_settings or {}).get("forge_additional_modules", shared.opts.forge_additional_modules)
+    return [os.path.basename(one) for one in chosen or () if isinstance(one, str)]  # noqa: PTH119
+
+
+def automatic(checkpoint_file: str) -> str | None:
+    """The VAE in the checkpoint itself; none is looked for beside it."""
+    return None
+
+
+def takes_another(checkpoint: Checkpoint, model: Any) -> bool:
+    """A module takes the place of the checkpoint's own VAE, which is not kept beside it."""
+    return False

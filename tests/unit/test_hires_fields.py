@@ -1,0 +1,51 @@
+"""Fields that some webuis have for the hires pass alone, as they are declared."""
+
+from __future__ import annotations
+
+import pytest
+
+from lib_multipass.plan import hires
+from lib_multipass.plan.args import NO_VAE
+from lib_multipass.plan.second_pass import SecondPass
+from lib_multipass.plan.situation import Hires
+
+VAES = ("sharp.safetensors", "soft.safetensors")
+
+
+def of_its_own(own=None, modules=(), **given):
+    asked = Hires(given={"cfg_scale": 7.0, **given}, modules=modules, cfg_left_out=1.0, cfg_of_first=7.0)
+    return hires.of_its_own(asked, own or SecondPass(), VAES)
+
+
+def test_a_webui_without_these_fields_gets_none():
+    assert of_its_own(SecondPass("sharp.safetensors", 9.0)) == {}
+
+
+@pytest.mark.parametrize(("own", "given", "scale"), [(None, 1.0, 7.0), (None, 4.0, 4.0), (9.0, 4.0, 9.0)])
+def test_the_cfg_scale_is_the_first_passs_the_chosen_one_or_its_own(own, given, scale):
+    assert of_its_own(SecondPass(cfg_scale=own), hr_cfg=given) == {"hr_cfg": scale}
+
+
+@pytest.mark.parametrize(
+    ("vae", "given", "declared"),
+    [
+        ("Use same VAE", None, ["Use same choices"]),
+        ("Use same VAE", ["text"], None),
+        ("Automatic", ["text"], ["Use same choices"]),
+        ("sharp.safetensors", None, ["text", "sharp.safetensors"]),
+        (NO_VAE, None, ["text"]),
+    ],
+)
+def test_modules(vae, given, declared):
+    found = of_its_own(SecondPass(vae), ("soft.safetensors", "text"), hr_additional_modules=given)
+    assert found == ({} if declared is None else {"hr_additional_modules": declared})
+
+
+@pytest.mark.parametrize("wanted", [None, "Latent"])
+def test_a_webui_without_latent_upscalers_gets_one_on_pixels(wanted):
+    asked = Hires(
+        given={"enable_hr": True, "hr_upscaler": wanted, "denoising_strength": 0.5, "hr_scale": 2},
+        plain_upscaler="None",
+        defaults_to_latent=False,
+    )
+    assert hires.declared(asked) == {"hr_upscaler": "None"}
