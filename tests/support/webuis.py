@@ -24,18 +24,13 @@ from filelock import FileLock
 from support import forked
 from support.client import Client
 from support.forked import Forked
+from support.hosts import A1111, Kind, kind_of, one_each
 
 REPOSITORY = Path(__file__).parents[2]
 MINIATURE = REPOSITORY / "tests" / "webui"
 GIVEN = "MULTIPASS_WEBUI"
 HOW_TO_GIVE = f"set {GIVEN} to the folder of a webui (several: separated by {os.pathsep!r}) to run this on it"
 
-ON_CPU = ("--use-cpu", "all", "--no-half")
-FLAGS = [
-    *("--api", "--skip-torch-cuda-test", "--skip-install"),
-    *("--skip-prepare-environment", "--skip-python-version-check", "--no-download-sd-model"),
-    *("--do-not-download-clip", "--disable-console-progressbars"),
-]
 # One thread: ultralytics changes torch's thread count on first use, which changes the last bit of later pictures.
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
@@ -58,7 +53,7 @@ CONFIG = {
 PROBES = {"beneath-multipass": "beneath", "multipass-probe": "probe"}
 """Folders of the tests' own extensions by their names in the webui, which loads extensions in the order of names."""
 SLOWEST_START = 240
-"""Seconds; a real webui takes 10 to 25 here, most of it importing."""
+"""Seconds; a real webui takes 10 to 50 here, most of it importing."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +66,7 @@ class Webui:
     adetailer: Path | None
     real: bool
     flags: tuple[str, ...] = ()
+    kind: Kind = A1111
 
     def __str__(self) -> str:
         return self.name
@@ -88,18 +84,21 @@ def miniatures() -> list[Webui]:
 def given() -> list[Webui]:
     """The real webuis that the environment names, with the ADetailer in them or in ``MULTIPASS_ADETAILER``."""
     roots = [Path(root) for root in os.environ.get(GIVEN, "").split(os.pathsep) if root]
-    return [Webui(root.name, root, _python_of(root), _adetailer_of(root), True) for root in roots]
+    pythons, adetailers = (one_each(name, len(roots)) for name in ("MULTIPASS_WEBUI_PYTHON", "MULTIPASS_ADETAILER"))
+    return [
+        Webui(root.name, root, _python_of(root, python), _adetailer_of(root, adetailer), True, kind=kind_of(root))
+        for root, python, adetailer in zip(roots, pythons, adetailers, strict=True)
+    ]
 
 
-def _python_of(root: Path) -> str:
+def _python_of(root: Path, named: str) -> str:
     for inside in ("venv/bin/python", "venv/Scripts/python.exe"):
         if (root / inside).exists():
             return str(root / inside)
-    return os.environ.get("MULTIPASS_WEBUI_PYTHON", sys.executable)
+    return named or sys.executable
 
 
-def _adetailer_of(root: Path) -> Path | None:
-    elsewhere = os.environ.get("MULTIPASS_ADETAILER")
+def _adetailer_of(root: Path, elsewhere: str) -> Path | None:
     candidates = [Path(elsewhere)] if elsewhere else []
     candidates.append(root / "extensions" / "adetailer")
     return next((folder for folder in candidates if folder.is_dir()), None)
@@ -134,7 +133,7 @@ def running(
     config: dict | None = None,
     checkpoints: bool = True,
     environment: dict | None = None,
-    device: tuple[str, ...] = ON_CPU,
+    device: tuple[str, ...] | None = None,
     neighbours: Iterable[Path] = (),
 ) -> Iterator[Server]:
     """Start a webui on a free loopback port with an empty data folder, wait until it is ready, stop it at the end.
@@ -147,12 +146,14 @@ def running(
         config: options that differ from the usual ones; None for one that shall not be stored.
         checkpoints: whether to put the tests' checkpoints into it; the miniature makes some of its own if not.
         environment: variables besides the usual ones.
-        device: flags that say where to compute; none for the webui's own choice, which is a CUDA device if it has one.
+        device: flags that say where to compute, on the CPU unless given; none for the webui's own choice, which is a
+            CUDA device if it has one.
         neighbours: folders of further extensions.
     """
     fill(data, webui, multipass, config or {}, checkpoints, neighbours)
     port = _free_port()
-    arguments = [*FLAGS, *device, *webui.flags, *flags, "--port", str(port), "--data-dir", str(data)]
+    device = webui.kind.on_cpu if device is None else device
+    arguments = [*webui.kind.flags, *device, *webui.flags, *flags, "--port", str(port), "--data-dir", str(data)]
     if webui.real and webui.adetailer:
         arguments.append("--ad-no-huggingface")
     variables = {
@@ -160,6 +161,7 @@ def running(
         **ENVIRONMENT,
         "PROBE_SHARED_CONFIG": str(data / "shared.yaml") if webui.real else "",
         "PROBE_TEXT_ENCODER": str(data / "multipass-tiny.json") if webui.real else "",
+        "PROBE_TOKENIZER": str(data / "clip") if webui.real else "",
         **(environment or {}),
     }
     process = _launch(webui, arguments, variables, data / "log.txt")
@@ -208,7 +210,8 @@ def fill(
         _link(folder, extensions / folder.name)
     if checkpoints:
         shutil.copytree(_real_files(webui) if webui.real else make_miniature_files(), data, dirs_exist_ok=True)
-    settings = {name: value for name, value in {**CONFIG, **config}.items() if value is not None}
+    wanted = {**CONFIG, **webui.kind.config, **config}
+    settings = {name: value for name, value in wanted.items() if value is not None}
     (data / "config.json").write_text(json.dumps(settings), encoding="utf-8")
 
 
@@ -257,7 +260,7 @@ def _wait(server: Server) -> None:
     """Wait for the log, not by asking: a request while a real webui starts makes it fail to start."""
     until = time.monotonic() + SLOWEST_START
     while time.monotonic() < until and server.process.poll() is None:
-        if "Startup time" in server.log and "Model loaded in" in server.log:
+        if server.webui.kind.is_ready(server.log):
             server.client.wait(until)
             return
         time.sleep(0.2)

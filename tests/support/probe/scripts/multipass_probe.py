@@ -27,9 +27,9 @@ by_hand = {}
 """``cfg_scale`` and ``clip_skip`` for the hires pass alone, set in the hooks in which other extensions do so."""
 
 
-def note_calls(name, key, filename_of):
-    """Notes the checkpoint of each call of a function of ``sd_models``; once, however often this script is run."""
-    original = getattr(sd_models, name)
+def note_calls(name, key, filename_of, owner=sd_models):
+    """Notes the checkpoint of each call of one of the webui's functions; once, however often this script is run."""
+    original = getattr(owner, name)
     if getattr(original, "is_probed", False):
         return
 
@@ -42,7 +42,7 @@ def note_calls(name, key, filename_of):
         return original(*args, **kwargs)
 
     wrapped.is_probed = True
-    setattr(sd_models, name, wrapped)
+    setattr(owner, name, wrapped)
 
 
 def built_file(checkpoint_info=None, *_args, **_kwargs):
@@ -50,7 +50,16 @@ def built_file(checkpoint_info=None, *_args, **_kwargs):
 
 
 note_calls("read_state_dict", "reads", lambda checkpoint_file, *_args, **_kwargs: checkpoint_file)
-note_calls("load_model", "builds", built_file)
+FORGE_LOADER = getattr(sd_models, "forge_loader", None)
+if hasattr(FORGE_LOADER, "load_model_for_a1111"):  # reForge reads by another function; load_model finds loaded ones too
+    note_calls("get_checkpoint_state_dict", "reads", lambda info, *_args, **_kwargs: info.filename)
+
+    def built_by_forge(timer, checkpoint_info=None, **_kwargs):
+        return checkpoint_info.filename
+
+    note_calls("load_model_for_a1111", "builds", built_by_forge, FORGE_LOADER)
+else:
+    note_calls("load_model", "builds", built_file)
 
 timed = vars(shared).setdefault("multipass_probe_timed", {"steps": [], "hashes": [], "swaps": []})
 
@@ -226,7 +235,7 @@ def times():
 
 def backups():
     """Bytes of LoRA backups by loaded model, as the extension under test counts them, and the seconds that it took."""
-    from lib_multipass.host.lora_memory import backup_bytes
+    from lib_multipass.webui.a1111.lora_memory import backup_bytes
 
     begin = time.perf_counter()
     models = sd_models.model_data.loaded_sd_models
