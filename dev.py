@@ -5,6 +5,9 @@
     python dev.py bench [hooks | headers | reader | memory]
     python dev.py fuzz [args | headers | paste] [--executions N]
     python dev.py screenshots [--out FOLDER]
+    python dev.py record [--out FOLDER]
+    python dev.py mutations [NAME ...] [--list]
+    python dev.py rooms [--write]
 
 Each runs in .venv/, which is made on first use and brought up to date when requirements/ changes. Tests: a sample of
 what comes in great numbers, at --scale full all of it, with --all everything, random sequences from new seeds.
@@ -38,6 +41,7 @@ SOURCES = ("lib_multipass", "scripts", "tests", "tools", "dev.py", "install.py",
 CHECKS = (
     ("-m", "ruff", "check", "."),
     ("-m", "ruff", "format", "--check", "."),
+    ("-c", "from importlinter.cli import lint_imports_command as lint; lint(['--no-logo', '--no-cache'])"),
     ("-c", "import vermin; vermin.main()", "--quiet", "--violations", "--target=3.10-", *SOURCES),
 )
 
@@ -160,6 +164,19 @@ def screenshots(arguments: list[str]) -> int:
     return tool("screenshots", arguments)
 
 
+def record(arguments: list[str]) -> int:
+    return tool("record", arguments)
+
+
+def mutations(arguments: list[str]) -> int:
+    os.chdir(ROOT)
+    return run("-m", "tools.mutations", *arguments)
+
+
+def rooms(arguments: list[str]) -> int:
+    return tool("rooms", arguments)
+
+
 def parse(argv: list[str]) -> tuple[str, list[str]]:
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
@@ -167,7 +184,16 @@ def parse(argv: list[str]) -> tuple[str, list[str]]:
     return parser.parse_args(argv[:1]).command, argv[1:]
 
 
-COMMANDS = {"test": test, "demo": demo, "bench": bench, "fuzz": fuzz, "screenshots": screenshots}
+COMMANDS = {
+    "test": test,
+    "demo": demo,
+    "bench": bench,
+    "fuzz": fuzz,
+    "screenshots": screenshots,
+    "record": record,
+    "mutations": mutations,
+    "rooms": rooms,
+}
 
 
 def main(argv: list[str]) -> int:

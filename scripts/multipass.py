@@ -5,8 +5,8 @@ from pathlib import Path
 from modules import scripts
 
 from lib_multipass import NAME
-from lib_multipass.host.start import start
-from lib_multipass.messages import open_log
+from lib_multipass.start import start
+from lib_multipass.words import open_log
 
 open_log()
 job, page = start(Path(scripts.basedir()).name)

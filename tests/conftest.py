@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, BrowserContext
 
+from lib_multipass.state import kept
 from support import webuis
 from support.browser import Tab, chromium
 from support.closing import Closing
@@ -188,6 +188,4 @@ def bench(host: Host, request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
 def without_a_grudge() -> Iterator[None]:
     """What ran out of memory in one test is forgotten before the next."""
     yield
-    keeping = sys.modules.get("lib_multipass.host.keeping")
-    if keeping is not None:
-        keeping.forget()
+    kept.lacks.clear()

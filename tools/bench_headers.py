@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lib_multipass import headers
+from lib_multipass.memory import headers
 from support import layouts
 
 FILES = 1000

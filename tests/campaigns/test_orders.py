@@ -33,7 +33,7 @@ class Ground:
     """The webui in this process, put back to the same state before each sequence; and what each picture looks like."""
 
     def __init__(self, host, originals: Path):
-        from lib_multipass.host import patches
+        from lib_multipass.webui.a1111 import slots
 
         self.host, self.originals, self.known = host, originals, {}
         self.config = Path(host.shared.config_filename)
@@ -44,8 +44,8 @@ class Ground:
         self.options = {**host.shared.opts.data, **OPTIONS}
         self.files = order_checks.Files(originals, Path(host.sd_vae.vae_dict[OTHER]))
         host.reload_ui()  # the API is there by then, and is wrapped from then on
-        key = patches.KEY
-        self.unwrapped = {(o, name): host.patches.original(key, o, name) for o, name, _ in patches._wrapped()}
+        key = slots.KEY
+        self.unwrapped = {(o, name): host.patches.original(key, o, name) for o, name, _ in slots.places()}
 
     def reset(self) -> Expected:
         """The webui as just started, and the checkpoints as they were."""
@@ -62,11 +62,11 @@ class Ground:
 
     def start(self):
         """Nothing but the selected checkpoint is loaded, nothing is kept, the settings are the usual ones."""
-        from lib_multipass.host import keeping
+        from lib_multipass.state import kept
 
         host = self.host
         host.run(host.job(width=SIZE, height=SIZE, enable_hr=False))
-        keeping.forget()
+        kept.lacks.clear()
         host.shared.opts.data = copy.deepcopy(self.options)
         host.shared.opts.save(str(self.config))
         empty(host)
@@ -99,9 +99,9 @@ def ground(host, tmp_path):
 
 def check(ground: Ground, expected: Expected):
     """What must be true after every step."""
-    from lib_multipass.host import cache
+    from lib_multipass.state import kept
 
-    order_checks.check(seen(), cache.is_holding(), ground.config.read_bytes(), expected, ground.files)
+    order_checks.check(seen(), kept.decision is not None, ground.config.read_bytes(), expected, ground.files)
     for (owner, name), original in ground.unwrapped.items():
         assert ground.host.patches.original("lib_multipass", owner, name) is original
         assert getattr(owner, name) is not original

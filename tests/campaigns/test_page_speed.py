@@ -49,7 +49,8 @@ def seconds(work: Callable[[], object], times: int = 7) -> float:
 
 @pytest.mark.campaign
 def test_building_the_panel_and_its_events(host, crowd, monkeypatch):
-    from lib_multipass.host import page, planline
+    from lib_multipass.page import panel as page
+    from lib_multipass.page import planline
 
     spent = []
 
@@ -74,8 +75,8 @@ def test_building_the_panel_and_its_events(host, crowd, monkeypatch):
 @pytest.mark.parametrize("name", ["checkpoint_0500_v1", "checkpoint_0500_v2", "crowd/style 3/checkpoint_0500_v1"])
 @pytest.mark.campaign
 def test_a_plan(host, crowd, name):
-    from lib_multipass import args
-    from lib_multipass.host import planline
+    from lib_multipass.page import planline
+    from lib_multipass.plan import args
 
     ours = [True, name, *(args.default(field) for field in list(args.FIELDS)[2:])]
     assert "checkpoint_0500" in planline._html({"enable_hr": True}, ours, [])
@@ -83,7 +84,7 @@ def test_a_plan(host, crowd, name):
 
 
 def test_names_without_folders(host, crowd, monkeypatch):
-    from lib_multipass.host import checkpoints
+    from lib_multipass.webui.a1111 import checkpoints
 
     twin = crowd[0].with_name(crowd[1].name)
     twin.hardlink_to(crowd[0])

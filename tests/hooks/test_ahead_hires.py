@@ -2,28 +2,27 @@
 
 import pytest
 
+from lib_multipass.memory.reader import Reader
+
 A, B, C = "alpha", "beta", "gamma"
 
 
 @pytest.fixture
 def started(host, monkeypatch):
     """The checkpoints whose reading began, with what was loaded then."""
-    from lib_multipass.host import ahead
-
     host.run(host.job())
     assert host.loaded == [A]
     begun = []
 
-    def start(path, hashing, keep_going):
+    def start(self, path, hashing, keep_going):
         begun.append(
             (host.sd_models.get_closet_checkpoint_match(path.replace("\\", "/").rpartition("/")[2]), host.loaded)
         )
-        original(path, hashing, keep_going)
+        original(self, path, hashing, keep_going)
 
-    original = ahead._reader.start
-    monkeypatch.setattr(ahead._reader, "start", start)
+    original = Reader.start
+    monkeypatch.setattr(Reader, "start", start)
     yield begun
-    ahead.end()
     host.run(host.job())
 
 

@@ -20,7 +20,7 @@ PATHS = {
 
 
 def app_of(host):
-    from lib_multipass.host import api
+    from lib_multipass.api import endpoints as api
 
     app = FastAPI()
     api._add(None, app)
@@ -48,8 +48,8 @@ def test_checkpoints(host, asks):
 
 
 def test_what_speaks_against_a_file_is_said(host, asks, monkeypatch):
-    from lib_multipass.headers import LORA, SD1, Facts
-    from lib_multipass.host import files
+    from lib_multipass.memory.headers import LORA, SD1, Facts
+    from lib_multipass.webui.a1111 import files
 
     facts = Facts(7, SD1, LORA, parameters={"other": {"F16": 3, "F32": 4}})
     monkeypatch.setattr(files, "facts_of", lambda checkpoint: facts)

@@ -74,8 +74,8 @@ def render(host, *args, **fields):
 
 def plot(host, *seconds):
     """Cells as X/Y/Z plot makes them: copies that it never closes, whose exceptions it swallows."""
-    from lib_multipass.axes import AXES
-    from lib_multipass.host.axes import _option
+    from lib_multipass.page.plot import _option
+    from lib_multipass.plan.axes import AXES
 
     whole = host.job(kind=in_pieces)
     option = _option(SimpleNamespace(AxisOptionTxt2Img=Option), AXES[0])

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lib_multipass import args, axes
-from lib_multipass.messages import MultipassError
+from lib_multipass.plan import args, axes
+from lib_multipass.words import MultipassError
 from support.jobs import B, C
 from support.plots import LABELS, Option
 

@@ -7,10 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from lib_multipass.state import running
+
 
 @pytest.fixture
 def first_pass(host):
-    from lib_multipass.host import first_pass
+    from lib_multipass.passes import first_pass
 
     return first_pass
 
@@ -51,7 +53,8 @@ def test_a_swap_of_the_refiner_to_the_same_checkpoint_is_not_put_off(first_pass,
 
     sample_hr_pass.puts_swap_first = True
     p = SimpleNamespace(hr_checkpoint_info=info, refiner_checkpoint_info=None, sample_hr_pass=sample_hr_pass)
-    monkeypatch.setattr(first_pass, "_sampling", p)
+    part = first_pass.FirstPass(sampling=p)
+    monkeypatch.setattr(running, "job", SimpleNamespace(parts={first_pass.FirstPass: part}))
     assert first_pass.puts_off(info)
     assert not first_pass.puts_off(object())
     assert not first_pass.puts_off(None)
@@ -62,7 +65,10 @@ def test_a_swap_of_the_refiner_to_the_same_checkpoint_is_not_put_off(first_pass,
 def test_a_job_without_multipass_is_left_alone(host, first_pass):
     p = host.job(hr_checkpoint_name="beta")
     original, seen = type(p).sample_hr_pass, []
-    p.sample_hr_pass = lambda *args: (seen.append((first_pass._sampling, active(host))), original(p, *args))[1]
+    p.sample_hr_pass = lambda *args: (
+        seen.append((running.part(first_pass.FirstPass), active(host))),
+        original(p, *args),
+    )[1]
     host.run(p)
     assert seen == [(None, "beta")]
 
@@ -76,7 +82,7 @@ def test_the_job_is_forgotten_when_its_first_pass_fails(host, first_pass):
     p.setup_conds = lambda: setattr(p, "rng", SimpleNamespace(next=fail))
     with pytest.raises(RuntimeError, match="out of memory"):
         host.run(p)
-    assert first_pass._sampling is None
+    assert running.job is None
 
 
 def test_a_copy_of_a_finished_job_is_a_job_of_its_own(host):
@@ -89,7 +95,7 @@ def test_a_copy_of_a_finished_job_is_a_job_of_its_own(host):
 
 
 def test_first_passes_stand_before_what_other_scripts_added(host, first_pass):
-    shown = first_pass.Shown(["a first", "b first"], ["A", "B"], [0, 1])
+    shown = first_pass.FirstPass(True, pictures=["a first", "b first"], infotexts=["A", "B"], numbers=[0, 1])
     processed = SimpleNamespace(
         images=["grid", "a", "b", "somebody else's"],
         infotexts=["all", "text a", "text b"],

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from torch import nn
 
-from lib_multipass.messages import log
+from lib_multipass.words import log
 
 A, B, C = "alpha", "beta", "gamma"
 
@@ -108,7 +108,7 @@ def test_it_goes_along_to_the_faces_and_back(host, control):
 
 
 def test_another_architecture_is_left_alone(host, control, monkeypatch):
-    from lib_multipass.host import control as ours
+    from lib_multipass.passes import control as ours
 
     layouts = iter(range(100))
     monkeypatch.setattr(ours, "_layout", lambda unet: next(layouts))
@@ -117,7 +117,7 @@ def test_another_architecture_is_left_alone(host, control, monkeypatch):
 
 
 def test_the_layout_tells_architectures_apart(host):
-    from lib_multipass.host.control import _layout
+    from lib_multipass.passes.control import _layout
 
     narrow, wide = nn.Sequential(nn.Linear(2, 2)), nn.Sequential(nn.Linear(3, 2))
     assert _layout(narrow) == _layout(copy.deepcopy(narrow))

@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from lib_multipass import args
-from lib_multipass.args import ADETAILER_MODES, SAME_VAE
+from lib_multipass.plan import args
+from lib_multipass.plan.args import ADETAILER_MODES, SAME_VAE
 from support.jobs import A, B
 
 OURS = "customscript/multipass.py/txt2img"
@@ -89,7 +89,7 @@ def test_a_vae_is_found_under_its_new_name(build, saved):
 @pytest.mark.parametrize("saved", ["gone.safetensors [0123456789]", "<b>", "x" * 5000, "a"])
 def test_what_is_gone_stays_chosen_and_the_line_says_so(build, field, saved):
     """The last is a part of several names."""
-    from lib_multipass.host import planline
+    from lib_multipass.page import planline
 
     control = build(**{field: saved})[field]
     assert control.value == saved

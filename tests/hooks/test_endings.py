@@ -54,7 +54,7 @@ def test_closing_a_script_job_ends_what_its_last_cell_has_left(host, monkeypatch
     with closing(whole):
         with suppress(RuntimeError):
             host.processing.process_images(copy.copy(whole))
-        assert idle_state(host)["infotext._told"] is not None
+        assert idle_state(host)["running"]["job"] is not None
     host.shared.state.end()
     assert idle_state(host) == before
 
@@ -79,6 +79,60 @@ def test_a_job_that_was_refused_can_be_made_with_other_arguments(host):
         host.run(p)
     p.script_args = good.script_args
     assert pixels(host.run(p)) == pixels(host.run(good))
+
+
+PARTS = ["Gauge", "Progress", "Control", "Keys", "Tags", "PassVae", "FirstPass", "Ahead"]
+"""In the order in which a job enters them."""
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_a_job_that_cannot_be_entered_is_over_at_once(host, monkeypatch, kind):
+    """X/Y/Z plot closes none of its cells; nothing of this one holds while the next is made."""
+    from lib_multipass.job.jobs import Job
+    from lib_multipass.state import Part, running
+
+    def begin(part):
+        entered.append(type(part).__name__)
+        if entered[-1] == kind:
+            raise ZeroDivisionError("no entrance")
+        begins[type(part)](part)
+
+    def leave(job, part):
+        left.append(type(part).__name__)
+        inner(job, part)
+
+    before, entered, left, inner = idle_state(host), [], [], Job._leave
+    begins = {part: part.begin for part in Part.__subclasses__()}
+    for part in begins:
+        monkeypatch.setattr(part, "begin", begin)
+    monkeypatch.setattr(Job, "_leave", leave)
+    p = host.job(OWN)
+    p.scripts.before_process(p)
+    assert entered == PARTS[: PARTS.index(kind) + 1]
+    assert left == entered[::-1]
+    assert running.job is None
+    assert idle_state(host) == before
+    with pytest.raises(Exception, match="could not prepare the job: ZeroDivisionError: no entrance"):
+        p.init([], [], [])
+
+
+def test_a_job_whose_checkpoints_cannot_be_kept_is_over_at_once(host, monkeypatch):
+    """What it failed with counts: memory that ran out is remembered."""
+    from lib_multipass.state import kept, running
+    from lib_multipass.webui.a1111 import models
+
+    def fail(*_args):
+        raise MemoryError
+
+    monkeypatch.setattr(models, "hold", fail)
+    before = idle_state(host)
+    p = host.job(True, B)
+    p.scripts.before_process(p)
+    assert running.job is None
+    assert idle_state(host) == before
+    assert [lack.count for lack in kept.lacks.values()] == [1]
+    with pytest.raises(Exception, match="could not prepare the job: MemoryError"):
+        p.init([], [], [])
 
 
 def test_a_copy_of_a_refused_job_is_refused(host):

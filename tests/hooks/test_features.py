@@ -9,7 +9,7 @@ from contextlib import suppress
 import gradio as gr
 import pytest
 
-from lib_multipass.args import FIELDS
+from lib_multipass.plan.args import FIELDS
 from support.jobs import B
 
 
@@ -41,11 +41,12 @@ def without_undo(host, monkeypatch):
 
 def without_the_unforeseen(host, monkeypatch):
     """What is not asked for beforehand, and is missing when our module that needs it is imported."""
-    import lib_multipass.host.page
+    from lib_multipass.webui import a1111
 
     monkeypatch.delattr(host.ui_common, "refresh_symbol")
-    monkeypatch.delitem(sys.modules, "lib_multipass.host.page")
-    monkeypatch.delattr(lib_multipass.host, "page")
+    for name in ("ui", "family"):
+        monkeypatch.delitem(sys.modules, f"{a1111.__name__}.{name}")
+        monkeypatch.delattr(a1111, name)
 
 
 LACKING = {
@@ -89,7 +90,7 @@ def lacking(request, host, plain, capsys):
 
 
 def refused(host, *args) -> str:
-    from lib_multipass.messages import MultipassError
+    from lib_multipass.words import MultipassError
 
     job = host.job(*args)
     with pytest.raises(MultipassError) as caught:
@@ -133,10 +134,10 @@ def test_what_a_script_swallows_is_told_when_its_job_is_closed(host, lacking):
 
 
 def test_nothing_is_installed_but_the_refusal(host, lacking):
-    from lib_multipass.host import cache, patches
+    from lib_multipass.webui.a1111 import limits, slots
 
-    assert [name for owner, name, _ in patches._wrapped() if host.patches.original(patches.KEY, owner, name)] == []
-    assert cache.LIMIT not in vars(type(host.shared.opts))
+    assert [name for owner, name, _ in slots.places() if host.patches.original(slots.KEY, owner, name)] == []
+    assert limits.LIMIT not in vars(type(host.shared.opts))
     callbacks = [one for kind in host.script_callbacks.callback_map.values() for one in kind]
     ours = [one for one in callbacks if "lib_multipass" in one.callback.__module__]
     assert ours == [one for one in host.script_callbacks.callback_map["callbacks_script_unloaded"] if one in ours]
@@ -144,13 +145,13 @@ def test_nothing_is_installed_but_the_refusal(host, lacking):
 
 
 def test_whatever_is_wrapped_is_asked_for_beforehand(host):
-    from lib_multipass.host import features, patches
+    from lib_multipass.webui.a1111 import features, slots
 
     def name_of(owner) -> str:
         if getattr(host.processing, owner.__name__, None) is owner:  # in the miniature it comes from elsewhere
             return f"modules.processing.{owner.__name__}"
         return f"{owner.__module__}.{owner.__name__}" if isinstance(owner, type) else owner.__name__
 
-    wrapped = {f"{name_of(owner)}.{name}" for owner, name, _ in patches._WRAPPED}
+    wrapped = {f"{name_of(owner)}.{name}" for owner, name in (*slots.SLOTS.values(), *(own[:2] for own in slots.OWN))}
     assert wrapped <= set(features.NEEDED)
     assert features.why_off() is None

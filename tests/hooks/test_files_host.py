@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_multipass.headers import DIFFUSION, REFINER, SD1, SDXL, TEXT, VAE, Facts
+from lib_multipass.memory.headers import DIFFUSION, REFINER, SD1, SDXL, TEXT, VAE, Facts
 
 PARTS = {DIFFUSION: 100, TEXT: 10, VAE: 10}
 
@@ -26,7 +26,7 @@ def facts(architecture):
     ],
 )
 def test_fp8(host, monkeypatch, setting, architecture, saved):
-    from lib_multipass.host import features, files
+    from lib_multipass.webui.a1111 import features, files
 
     monkeypatch.setattr(features, "fp8_weights", lambda: setting)
     monkeypatch.setattr(files.devices, "dtype_vae", None)
@@ -35,7 +35,7 @@ def test_fp8(host, monkeypatch, setting, architecture, saved):
 
 @pytest.mark.parametrize(("device", "whose"), [("cuda", "VRAM"), ("mps", "RAM"), ("cpu", "RAM")])
 def test_a_device_without_memory_of_its_own_lacks_the_computers(host, monkeypatch, device, whose):
-    from lib_multipass.host import memory
+    from lib_multipass.webui.a1111 import hardware as memory
 
     monkeypatch.setattr(memory.devices, "device", torch.device(device))
     assert memory.lack_of(RuntimeError(f"{device.upper()} backend out of memory")) == whose

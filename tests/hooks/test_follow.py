@@ -40,7 +40,7 @@ def test_the_note_of_fp8_is_that_of_the_active_model(host, kept):
 
 
 def test_a_kept_model_that_the_setting_has_outrun_is_read_anew(host, kept, monkeypatch):
-    from lib_multipass.host import follow
+    from lib_multipass.webui.a1111 import follow
 
     swap(host, "alpha")
     monkeypatch.setattr(host.sd_models, "check_fp8", fp8_for("alpha", "beta"))
@@ -50,13 +50,14 @@ def test_a_kept_model_that_the_setting_has_outrun_is_read_anew(host, kept, monke
 
 
 def test_a_webui_that_keeps_models_by_its_own_settings_is_left_alone(host, kept, monkeypatch):
-    from lib_multipass.host import cache, follow
+    from lib_multipass import state
+    from lib_multipass.webui.a1111 import follow
 
     called = []
     monkeypatch.setattr(follow, "catch_up", lambda tiling: bool(called.append(tiling)))
     swap(host, "alpha")
     assert called == [False]
-    monkeypatch.setattr(cache, "_decision", None)
+    monkeypatch.setattr(state.kept, "decision", None)
     monkeypatch.setattr(host.shared.opts, "data", {**host.shared.opts.data, "sd_checkpoints_limit": 4})
     swap(host, "beta")
     assert called == [False]

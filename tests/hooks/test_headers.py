@@ -2,11 +2,7 @@
 
 import pytest
 
-from lib_multipass.headers import (
-    SD1,
-    TEXT,
-    read_facts,
-)
+from lib_multipass.memory.headers import SD1, TEXT, read_facts
 from support.stored import SD1_TEXT, unet
 
 

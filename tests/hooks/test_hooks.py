@@ -24,7 +24,7 @@ def plain_job_first(host):
 
 
 def test_ui_gives_the_fields_in_order_and_without_none(host):
-    from lib_multipass import args
+    from lib_multipass.plan import args
 
     script = host.script()
     assert script.args_to - script.args_from == len(args.FIELDS)
@@ -195,8 +195,8 @@ def test_files_that_are_no_checkpoints_are_refused(host):
     ],
 )
 def test_latents_do_not_cross_architectures(host, monkeypatch, second, upscaler, used):
-    from lib_multipass import headers
-    from lib_multipass.host import files
+    from lib_multipass.memory import headers
+    from lib_multipass.webui.a1111 import files
 
     made = {A: headers.Facts(1, "SD 1.x"), B: headers.Facts(1, second)}
     monkeypatch.setattr(files, "facts_of", lambda checkpoint: made[checkpoint.name_for_extra])
@@ -338,12 +338,12 @@ def test_the_floor_is_never_stored(host, tmp_path):
 
 def test_reload_ui_keeps_one_patch_and_what_is_loaded(host):
     first = host.sd_models.reload_model_weights
-    assert first.__module__ == "lib_multipass.host.patches"
+    assert first.__module__ == "lib_multipass.job.swap_wrappers"
     host.run(host.job(True, B))
     for _ in range(3):
         host.reload_ui()
         patched = host.sd_models.reload_model_weights
-        assert patched.__module__ == "lib_multipass.host.patches"
+        assert patched.__module__ == "lib_multipass.job.swap_wrappers"
         assert patched.__closure__[0].cell_contents.__module__ == "modules.sd_models"
     assert host.limit == 2
     assert sorted(host.loaded) == [A, B]
@@ -380,34 +380,39 @@ def test_unloading_takes_every_patch_away_and_a_disabled_extension_lets_go(host)
 
 
 def test_what_fails_while_clearing_up_hides_no_error_and_keeps_nothing_else_from_it(host, monkeypatch):
-    from lib_multipass.host import ahead, gauge, infotext, networks, patches, progress, second_pass
+    from lib_multipass.passes.ahead import Ahead
+    from lib_multipass.passes.gauge import Gauge
+    from lib_multipass.passes.networks import Tags
+    from lib_multipass.state import running
+    from lib_multipass.webui.a1111.pass_vae import PassVae
+
+    failing = (Ahead, PassVae, Tags, Gauge)
 
     def fail(*_args):
         raise OSError("this cannot be cleared up")
 
     def init(*_args):
-        for owner, name in ((ahead, "end"), (second_pass, "end"), (networks, "stop"), (gauge.Gauge, "check")):
-            monkeypatch.setattr(owner, name, fail)
+        for part in failing:
+            monkeypatch.setattr(part, "end", fail)
         raise ZeroDivisionError
 
     monkeypatch.setattr(host.processing.StableDiffusionProcessingTxt2Img, "init", init)
     with pytest.raises(ZeroDivisionError):
         host.run(host.job(True, B))
-    assert (infotext._told, progress._told, patches._journal) == (None, None, None)
+    assert set(running.job.parts) == set(failing)
+    monkeypatch.undo()
+    host.run(host.job(True, B))  # the next job tries again
+    assert running.job is None
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_nothing_is_known_of_a_job_that_is_over(host, monkeypatch, fails):
-    from lib_multipass.host import control, gauge, infotext, lending, networks, patches, progress, second_pass
-
-    def known():
-        of_the_job = (control._owner, gauge._latest, infotext._told, networks._tags, patches._journal, progress._told)
-        return [*of_the_job, second_pass._vaes.setting, lending._job]
+def test_nothing_is_known_of_a_job_that_is_over(host, fails):
+    from lib_multipass.state import Part, running
 
     during = []
 
     def sample(*_args, **_kwargs):
-        during.extend(known())
+        during.extend(running.job.parts)
         raise ZeroDivisionError
 
     p = host.job(True, B)
@@ -415,10 +420,10 @@ def test_nothing_is_known_of_a_job_that_is_over(host, monkeypatch, fails):
         p.sample = sample
         with pytest.raises(ZeroDivisionError):
             host.run(p)
-        assert None not in during
+        assert set(during) == set(Part.__subclasses__())
     else:
         host.run(p)
-    assert known() == [None] * 8
+    assert running.job is None
 
 
 def test_what_the_page_shows_for_the_first_passes_own_is_taken_out(host):

@@ -36,8 +36,8 @@ def lacking(part):
 
 def said(host, *args, **fields):
     """The sentence that refuses a job, else what the job's line would say."""
-    from lib_multipass.host.requests import PlanRequest, plan_of
-    from lib_multipass.messages import MultipassError
+    from lib_multipass.api.requests import PlanRequest, plan_of
+    from lib_multipass.words import MultipassError
 
     request = PlanRequest(
         enable_hr=True,

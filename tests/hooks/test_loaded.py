@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lib_multipass import headers, loaded
-from lib_multipass.footprint import Loading, loaded_bytes
-from lib_multipass.headers import CHECKPOINT, DIFFUSION, SD1, SD2, SDXL, TEXT, UNKNOWN, VAE, Facts
-from lib_multipass.loaded import model_facts, note, recall
+from lib_multipass.memory import headers, loaded
+from lib_multipass.memory.footprint import Loading, loaded_bytes
+from lib_multipass.memory.headers import CHECKPOINT, DIFFUSION, SD1, SD2, SDXL, TEXT, UNKNOWN, VAE, Facts
+from lib_multipass.memory.loaded import model_facts, note, recall
 from support import layouts
 
 HIJACKED = {
@@ -107,7 +107,7 @@ class Model(torch.nn.Module):
 
 @pytest.fixture
 def files(host):
-    from lib_multipass.host import files
+    from lib_multipass.webui.a1111 import files
 
     return files
 

@@ -9,7 +9,7 @@ import torch
 
 @pytest.fixture
 def backup_bytes(host):
-    from lib_multipass.host.lora_memory import backup_bytes
+    from lib_multipass.webui.a1111.lora_memory import backup_bytes
 
     return backup_bytes
 
@@ -28,7 +28,7 @@ def test_what_is_held(backup_bytes):
 
 
 def test_a_bias_that_outlived_its_layers_weights_is_forgotten(host):
-    from lib_multipass.host.lora_memory import forget_biases
+    from lib_multipass.webui.a1111.lora_memory import forget_biases
 
     model = torch.nn.Sequential(*(torch.nn.Linear(2, 2) for _ in range(3)))
     for layer, weights in zip(model, (None, torch.zeros(2, 2), torch.zeros(2, 2)), strict=True):

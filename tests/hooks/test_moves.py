@@ -98,7 +98,7 @@ def test_a_larger_picture_parks(small):
 
 
 def test_what_was_measured_counts(small):
-    from lib_multipass import working
+    from lib_multipass.memory import working
 
     device = begin(small, 2.1)
     working.PER_PIXEL = 800  # an estimate that is far too high
@@ -121,7 +121,7 @@ def test_a_plain_job_gives_back_what_the_users_settings_do_not_keep(small, keep)
 
 
 def test_release_frees_the_device_at_once(small):
-    from lib_multipass.host.release import release
+    from lib_multipass.api.release import release
 
     device = begin(small, 2.1)
     render(small, True, B)
@@ -175,7 +175,7 @@ def said(caplog):
 
 def test_pictures_too_large_for_the_device_take_vram_away_from_that_size_up(small, caplog):
     """Copies in RAM free nothing on the device, so they stay, however often it runs out."""
-    from lib_multipass.host import keeping
+    from lib_multipass.state import kept
 
     device = begin(small, 2.1)
     render(small, True, B)
@@ -195,7 +195,7 @@ def test_pictures_too_large_for_the_device_take_vram_away_from_that_size_up(smal
     assert planned(render(small, True, B, hr_scale=1.9)[0]) == {A: "VRAM", B: "VRAM"}  # a smaller picture
     assert planned(render(small, True, B, hr_scale=2.1)[0]) == {A: "RAM", B: "RAM"}
     assert planned(render(small, True, C)[0]) == {A: "VRAM", C: "VRAM"}  # other checkpoints are not blamed
-    keeping.forget()
+    kept.lacks.clear()
     assert planned(render(small, True, B)[0]) == {A: "VRAM", B: "VRAM"}
 
 
@@ -226,7 +226,7 @@ def too_small_a_paging_file(*args, **kwargs):
 @pytest.mark.parametrize("second", [A, B])
 def test_a_job_that_was_ended_teaches_nothing(small, monkeypatch, end, second):
     """Its first pass alone takes far less than the job would have; the estimate is right here."""
-    from lib_multipass import working
+    from lib_multipass.memory import working
 
     monkeypatch.setattr(working, "PER_PIXEL", 80)
     device = begin(small, 2.3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lib_multipass import args
+from lib_multipass.plan import args
 from support.jobs import A, B
 
 START = "a cat\nNegative prompt: rain\nSteps: 4, Sampler: Euler, CFG scale: 5, Seed: 7, Size: 64x64"

@@ -9,8 +9,8 @@ from support.jobs import A, B, C
 
 def line_of(host, **values):
     """The line for the page's default values but for these, through the event that the page would send."""
-    from lib_multipass import args
-    from lib_multipass.host import planline
+    from lib_multipass.page import planline
+    from lib_multipass.plan import args
 
     ours = [values.pop(name, args.default(name)) for name in args.FIELDS]
     return planline._html(values, ours, values.pop("faces", []))
@@ -69,8 +69,8 @@ def test_empty_fields_of_the_page_count_as_not_there(host):
 
 
 def test_one_event_asks_and_every_component_tells_of_its_changes(host):
-    from lib_multipass import args
-    from lib_multipass.host import planline
+    from lib_multipass.page import planline
+    from lib_multipass.plan import args
 
     demo = host.ui.create_ui()
     asking = [event for event in demo.dependencies if event["outputs"] == _ids(demo, "script_multipass_plan")]
@@ -87,7 +87,7 @@ def test_components_of_an_earlier_page_are_left_alone(host):
     """ADetailer may have had more tabs then; a page numbers its components from 0, so a number does not tell."""
     import gradio as gr
 
-    from lib_multipass.host import planline
+    from lib_multipass.page import planline
 
     def telling():
         return sum(event["js"] == planline.CHANGED for event in host.ui.create_ui().dependencies)
@@ -98,8 +98,8 @@ def test_components_of_an_earlier_page_are_left_alone(host):
 
 
 def test_a_file_that_the_job_would_refuse_is_refused_here_too(host, monkeypatch):
-    from lib_multipass.headers import LORA, Facts
-    from lib_multipass.host import files
+    from lib_multipass.memory.headers import LORA, Facts
+    from lib_multipass.webui.a1111 import files
 
     monkeypatch.setattr(files, "facts_of", lambda checkpoint: Facts(1, kind=LORA))
     assert "is no checkpoint but a LoRA" in line_of(host, enabled=True, checkpoint=B, enable_hr=True)
@@ -116,8 +116,8 @@ def _ids(demo, elem_id):
 
 @pytest.fixture
 def second_is_sdxl(host, monkeypatch):
-    from lib_multipass.headers import Facts
-    from lib_multipass.host import files
+    from lib_multipass.memory.headers import Facts
+    from lib_multipass.webui.a1111 import files
 
     made = {A: Facts(1, "SD 1.x"), B: Facts(1, "SDXL"), C: Facts(1, "SDXL")}
     monkeypatch.setattr(files, "facts_of", lambda checkpoint: made[checkpoint.name_for_extra])

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from lib_multipass import args
-from lib_multipass.args import PassArgs
-from lib_multipass.messages import MultipassError
-from lib_multipass.pasting import read
-from lib_multipass.plan import make_plan
+from lib_multipass.plan import args
+from lib_multipass.plan.args import PassArgs
+from lib_multipass.plan.pasting import read
+from lib_multipass.plan.roles import roles_of
+from lib_multipass.words import MultipassError
 from support import webuis
 from support.listed import Info
 
@@ -75,12 +75,12 @@ def parse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_settings_survive(parse, job):
     chosen, known, vaes = job
     try:
-        plan = make_plan(chosen, known[0], known, vaes)
+        plan = roles_of(chosen, known[0], known, vaes)
     except MultipassError:  # such as a name that is part of another one's
         assume(False)
     pasted = read(parse({**BEFORE, **plan.infotext, **AFTER}), known, vaes)
     assert pasted.notes == ()
-    again = make_plan(PassArgs(**pasted.values), known[0], known, vaes)
+    again = roles_of(PassArgs(**pasted.values), known[0], known, vaes)
     assert again == plan
     assert again.infotext == plan.infotext
     for name in ("cfg_scale", "clip_skip", "adetailer_follows"):
@@ -90,7 +90,7 @@ def test_settings_survive(parse, job):
 @pytest.mark.parametrize("name", ['"a, b" c', "a: [b], {c}", "sub/a, b", "sub\\a, b", "猫, ü", 'a"', '"a', "512x512"])
 def test_awkward_names_survive(parse, name):
     info = Info(f"{name}.safetensors", "ab" * 32)
-    plan = make_plan(PassArgs(True, info.name), Info("base.safetensors"), [info, Info("base.safetensors")])
+    plan = roles_of(PassArgs(True, info.name), Info("base.safetensors"), [info, Info("base.safetensors")])
     pasted = read(parse({**BEFORE, **plan.infotext, **AFTER}), [info], [])
     assert pasted.found["checkpoint"] is info
     assert pasted.notes == ()

@@ -21,7 +21,7 @@ def plain_job_first(host):
 @pytest.fixture
 def second_pass(host):
     """The module under test, which cannot be imported before the webui is."""
-    from lib_multipass.host import second_pass
+    from lib_multipass.webui.a1111 import pass_vae as second_pass
 
     return second_pass
 
@@ -98,12 +98,12 @@ def test_an_interrupt_before_the_hires_pass(host, monkeypatch, checkpoint):
 
 @pytest.mark.parametrize("own", [{}, OWN], ids=["same", "own"])
 def test_models_that_are_not_kept_give_the_same(host, monkeypatch, own):
-    from lib_multipass.host import cache
+    from lib_multipass.webui.a1111 import models
 
     faces = dict(FACE)
     kept = pixels(host, job(host, n_iter=2, faces=faces, **own))
     host.run(host.job())
-    monkeypatch.setattr(cache, "hold", lambda *_args: None)
+    monkeypatch.setattr(models, "hold", lambda *_args: None)
     assert pixels(host, job(host, n_iter=2, faces=faces, **own)) == kept
     assert host.loaded == [B]
     assert plain(host, B) == plain(host, B)
@@ -146,13 +146,15 @@ def test_a_copy_that_renders_inside_the_job_has_its_own_values_too(host, monkeyp
     assert inner == expected
 
 
-def test_memory_for_a_vae_is_taken_only_where_it_cannot_stay(host, second_pass):
+def test_memory_for_a_vae_is_taken_only_where_it_cannot_stay(host):
+    from lib_multipass.state import kept
+
     host.run(job(host, B, **OWN))
-    assert second_pass._kept is None
+    assert kept.vae is None
     host.run(job(host, A, **OWN))
-    assert second_pass._kept is not None
+    assert kept.vae is not None
     host.run(host.job())
-    assert second_pass._kept is None
+    assert kept.vae is None
 
 
 def test_a_kept_vae_is_read_again_when_its_file_changes(host):
@@ -171,10 +173,12 @@ def test_a_kept_vae_is_read_again_when_its_file_changes(host):
 
 @pytest.fixture
 def two_latent_spaces(host, monkeypatch):
-    """The second and the third checkpoint count as SDXL."""
-    from lib_multipass import headers
-    from lib_multipass.host import files
+    """The second and the third checkpoint count as SDXL, and nobody looks whether they have all of its parts."""
+    from lib_multipass.memory import headers, missing
+    from lib_multipass.webui.a1111 import files
 
+    host.run(host.job())  # whatever else was loaded is let go
+    monkeypatch.setattr(missing, "lacking", lambda _names, _architecture: ())
     made = {A: headers.Facts(1, "SD 1.x"), B: headers.Facts(1, "SDXL"), C: headers.Facts(1, "SDXL")}
     monkeypatch.setattr(files, "facts_of", lambda checkpoint: made[checkpoint.name_for_extra])
 
@@ -231,9 +235,9 @@ def test_a_chosen_vae_is_taken_for_another_latent_space_too(host, two_latent_spa
 
 
 def test_frozen_settings_leave_the_faces_as_they_are_set(host, monkeypatch):
-    from lib_multipass.host import adetailer
+    from lib_multipass.webui.a1111 import options
 
-    monkeypatch.setattr(adetailer, "_can_override", lambda _name: False)
+    monkeypatch.setattr(options, "can_override", lambda _name: False)
     p = job(host, faces=dict(FACE), **OWN)
     p.scripts.before_process(p)
     assert "ad_use_vae" not in host.tab(p)
@@ -257,3 +261,43 @@ def test_another_scripts_cfg_scale_goes_first(host, monkeypatch):
     host.run(p)
     assert seen == [1.5, 4.0]
     assert p.cfg_scale == 7.0
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "is_api", "expected"),
+    [
+        ({}, 1.0, True, 0.0),
+        ({}, 1.0, False, 1.0),
+        ({}, 4.0, True, 4.0),
+        ({"cfg_scale": 1.5}, 4.0, False, 1.5),
+    ],
+)
+def test_a_webui_with_a_cfg_scale_of_its_own_for_the_hires_pass(host, monkeypatch, own, given, is_api, expected):
+    """Its field says what the hires pass has, and the job's CFG scale stays the first pass's throughout."""
+    monkeypatch.setattr(host.processing.StableDiffusionProcessingTxt2Img, "hr_cfg", 1.0, raising=False)
+    seen = []
+    monkeypatch.setattr(type(host.script()), "before_hr", lambda _self, p, *_args: seen.append((p.hr_cfg, p.cfg_scale)))
+    p = job(host, **own)
+    p.hr_cfg, p.is_api = given, is_api
+    host.run(p)
+    assert seen == [(expected, 7.0)]
+
+
+@pytest.mark.parametrize("checkpoint", [A, B])
+def test_a_vae_that_does_not_fit_is_tried_once(host, monkeypatch, checkpoint):
+    """It would be read again whenever the webui makes sure of its checkpoint, and fail again."""
+    read, load = [], host.sd_vae._put
+
+    def put(model, weights, name):
+        read.append(name)
+        if name == "other":
+            raise RuntimeError("size mismatch")
+        load(model, weights, name)
+
+    monkeypatch.setattr(host.sd_vae, "_put", put)
+    p = job(host, checkpoint, **OWN)
+    with pytest.raises(Exception, match=f"VAE {OTHER} could not be put on {checkpoint}"):
+        host.run(p)
+    with host.sd_models.SkipWritingToConfig():
+        host.sd_models.reload_model_weights(info=host.sd_models.get_closet_checkpoint_match(checkpoint))
+    assert read.count("other") == 1

@@ -15,9 +15,9 @@ import torch
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from lib_multipass.args import AS_IN_ADETAILER, SAME_AS_SECOND, SAME_VAE
-from lib_multipass.messages import MultipassError, reason_of
-from lib_multipass.reader import Reader
+from lib_multipass.memory.reader import Reader
+from lib_multipass.plan.args import AS_IN_ADETAILER, SAME_AS_SECOND, SAME_VAE
+from lib_multipass.words import MultipassError, reason_of
 from support import layouts
 from support.jobs import A, B, multipass
 from support.touched import watching
@@ -92,7 +92,7 @@ def listed(host):
 
 @pytest.fixture
 def asks(host):
-    from lib_multipass.host import api
+    from lib_multipass.api import endpoints as api
 
     app = FastAPI()
     api._add(None, app)
@@ -138,7 +138,7 @@ def test_the_bomb_goes_off_where_it_is_taken_apart(tmp_path, form):
 @pytest.mark.parametrize("form", ["pickle", "torch"])
 @pytest.mark.parametrize("name", ["bomb.ckpt", "bomb.pt", "bomb.safetensors"])
 def test_a_pickle_in_the_list_is_never_taken_apart(host, asks, listed, tmp_path, name, form):
-    from lib_multipass.host import files
+    from lib_multipass.webui.a1111 import files
 
     mark = tmp_path / "mark"
     info = listed(write_bomb(tmp_path / name, mark, form))
@@ -264,7 +264,7 @@ def test_a_job_that_is_made_all_the_same_looks_for_none(host, bait, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_infotext_makes_us_look_for_no_file(host, bait, name):
-    from lib_multipass.host import paste, planline
+    from lib_multipass.page import paste, planline
 
     given = NAMES[name](bait, host.sd_models.model_path)
     with watching() as touched:
@@ -276,7 +276,7 @@ def test_an_infotext_makes_us_look_for_no_file(host, bait, name):
 
 
 def test_the_check_sees_a_file_that_is_not_listed(host, bait):
-    from lib_multipass.headers import read_facts
+    from lib_multipass.memory.headers import read_facts
 
     with watching() as touched:
         read_facts(bait)
@@ -341,12 +341,12 @@ def test_a_vae_that_fails_does_not_tell_where_it_lies(host, monkeypatch, kind):
 
 @pytest.mark.parametrize("kind", FAILURES)
 def test_a_preparation_that_fails_does_not_tell_where_files_lie(host, monkeypatch, kind):
-    from lib_multipass.host import job
+    from lib_multipass.job import hooks as job
 
     def fail(*args):
         raise FAILURES[kind]("/home/zoe/webui/models/a b.ckpt")
 
-    monkeypatch.setattr(job, "plan_of", fail)
+    monkeypatch.setattr(job, "decide", fail)
     with pytest.raises(MultipassError, match=r"could not prepare the job: .*a b\.ckpt") as caught:
         host.run(host.job(True, B))
     assert "zoe" not in caught.value.detail

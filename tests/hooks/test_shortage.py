@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lib_multipass.shortage import DEVICE, lack_of
+from lib_multipass.memory.shortage import DEVICE, lack_of
 
 
 @pytest.mark.parametrize("text", ["CUDA out of memory. Tried to allocate 2.00 GiB.", "\n╭─ ADetailer ─╮\n"])

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from lib_multipass import args
+from lib_multipass.plan import args
 from support import webuis
 from support.client import RefusedError
 from support.jobs import A, B, hires, multipass, warm

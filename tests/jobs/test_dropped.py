@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib_multipass.args import AS_IN_ADETAILER
+from lib_multipass.plan.args import AS_IN_ADETAILER
 from support.client import RefusedError
 from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from lib_multipass.args import FIELDS
+from lib_multipass.plan.args import FIELDS
 from support.client import RefusedError
 from support.jobs import B, hires, multipass
 

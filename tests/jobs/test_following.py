@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from support.baked import bake
-from support.jobs import B, C, adetailer, differences, hires, multipass, need_adetailer, warm, without
+from support.jobs import B, C, adetailer, cfg_by_hand, differences, hires, multipass, need_adetailer, warm, without
 
 PROMPTS = {"hr_prompt": "a dog, night", "hr_negative_prompt": "sun"}
 IN_TAB = {"ad_prompt": "a dog, night", "ad_negative_prompt": "sun"}
@@ -72,7 +72,8 @@ def test_settings(pair, name):
     options = pair.ours.client.get("/sdapi/v1/options")
     pair.stock.client.post("/probe/by_hand", own)
     try:
-        expected, without_following = faces_by_hand(pair, job, tab), faces_by_hand(pair, job, {})
+        by_hand = job | cfg_by_hand(pair.stock, **own)
+        expected, without_following = faces_by_hand(pair, by_hand, tab), faces_by_hand(pair, by_hand, {})
     finally:
         pair.stock.client.post("/probe/by_hand", {})
     got = faces(pair, job, own)
@@ -103,7 +104,7 @@ def test_what_a_tab_sets_goes_first(pair):
     own = {"cfg_scale": 9.0, "clip_skip": 3}
     pair.stock.client.post("/probe/by_hand", own)
     try:
-        expected = faces_by_hand(pair, job, tab)
+        expected = faces_by_hand(pair, job | cfg_by_hand(pair.stock, **own), tab)
     finally:
         pair.stock.client.post("/probe/by_hand", {})
     assert faces(pair, job, own, **tab).same_as(expected)

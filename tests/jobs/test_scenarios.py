@@ -217,7 +217,7 @@ def denoising_by_hand(stock: Server) -> dict:
 
 @pytest.mark.both
 def test_hires_is_switched_on_and_filled(pair):
-    filled = {"enable_hr": True, "hr_upscaler": "Latent", "hr_scale": 2, **denoising_by_hand(pair.stock)}
+    filled = {"enable_hr": True, "hr_upscaler": "Latent", "hr_scale": 2, "hr_cfg": 0, **denoising_by_hand(pair.stock)}
     expected = warm(pair.stock, **filled, hr_checkpoint_name=B)
     got = warm(pair.ours, alwayson_scripts=multipass(True, B))
     assert got.same_as(expected)
@@ -227,7 +227,7 @@ def test_hires_is_switched_on_and_filled(pair):
 @pytest.mark.both
 def test_a_hires_request_without_denoising_strength_is_filled(pair):
     job = {"enable_hr": True, "hr_upscaler": "Lanczos"}
-    expected = warm(pair.stock, **job, **denoising_by_hand(pair.stock), hr_checkpoint_name=B)
+    expected = warm(pair.stock, **job, hr_cfg=0, **denoising_by_hand(pair.stock), hr_checkpoint_name=B)
     assert warm(pair.ours, **job, alwayson_scripts=multipass(True, B)).same_as(expected)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from support.baked import add_vae, bake
 from support.client import RefusedError
-from support.jobs import A, B, C, adetailer, differences, hires, multipass, need_adetailer, warm, without
+from support.jobs import A, B, C, adetailer, cfg_by_hand, differences, hires, multipass, need_adetailer, warm, without
 from support.plots import plot
 from support.scale import matrix
 
@@ -175,13 +175,26 @@ def test_the_second_pass_has_its_own_cfg_scale_and_clip_skip(pair, by_hand, own,
     job = {**hires(upscaler), "n_iter": 3}
     plain = warm(pair.stock, **job, hr_checkpoint_name=checkpoint)
     by_hand(**OWN[own])
-    expected = warm(pair.stock, **job, hr_checkpoint_name=checkpoint)
+    expected = warm(pair.stock, **job | cfg_by_hand(pair.stock, **OWN[own]), hr_checkpoint_name=checkpoint)
     got = warm(pair.ours, **job, alwayson_scripts=second(checkpoint, **OWN[own]))
     assert got.same_as(expected)
     assert not got.like(plain)
     assert without(got.infotext, "Multipass", "Hires checkpoint") == without(expected.infotext, "Hires checkpoint")
     for name, value in OWN[own].items():
         assert f"Multipass {name.replace('_', ' ').replace('cfg', 'CFG')}: {value}" in got.infotext
+
+
+def test_the_webuis_own_cfg_scale_of_the_hires_pass(pair):
+    """Left out it is the first pass's, not the request's default, at which the prompt hardly counts; given it holds."""
+    if not pair.stock.webui.kind.hires_cfg:
+        pytest.skip("this webui has no hr_cfg")
+    left_out = {name: value for name, value in hires().items() if name != "hr_cfg"}
+    for job, by_hand in ((left_out, 0), ({**left_out, "hr_cfg": 3}, 3)):
+        expected = warm(pair.stock, **{**job, "hr_cfg": by_hand}, hr_checkpoint_name=B)
+        got = warm(pair.ours, **job, alwayson_scripts=second())
+        assert got.same_as(expected)
+        assert f"Hires CFG Scale: {float(by_hand or 5)}," in got.infotext
+    assert not got.like(warm(pair.ours, **left_out, alwayson_scripts=second()))
 
 
 def test_clip_skip_where_the_conds_are_made_early(pair, by_hand, start):
@@ -208,7 +221,7 @@ def test_options_are_equal_during_the_job(pair):
 
 def test_infotext_replays(pair):
     """A job whose settings are the values of the infotext gives the same picture."""
-    from lib_multipass import pasting
+    from lib_multipass.plan import pasting
 
     got = warm(pair.ours, **hires(), alwayson_scripts=second(vae=OTHER, cfg_scale=3, clip_skip=2))
     entries = dict(entry.split(": ", 1) for entry in got.infotext.split("\n")[-1].split(", ") if ": " in entry)

@@ -108,7 +108,7 @@ def test_jobs_of_pages_and_of_the_api_and_plans_at_once(pair):
 def test_a_release_during_a_job_waits_for_its_end(pair):
     client = pair.ours.client
     body = {**hires(), **LONG, "alwayson_scripts": multipass(True, B)}
-    alone = client.txt2img(**body)
+    alone = warm(pair.ours, **body)
     with ThreadPoolExecutor(2) as pool:
         job = pool.submit(client.txt2img, **body)
         while not client.get("/multipass/v1/state")["busy"]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
-from lib_multipass.args import label
+from lib_multipass.plan.args import label
 from support import browser as browsers
 from support.browser import Tab
 from support.jobs import A, B, C, hires, multipass, without

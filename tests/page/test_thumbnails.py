@@ -6,7 +6,7 @@ import shutil
 
 from safetensors.torch import load_file, save_file
 
-from lib_multipass.header_text import LONGEST_READ
+from lib_multipass.memory.header_text import LONGEST_READ
 from support.jobs import B, adetailer, hires, multipass, warm
 
 NAME = "with thumbnail"

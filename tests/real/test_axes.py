@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lib_multipass import axes
+from lib_multipass.plan import axes
 from support.client import RefusedError
 from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, warm, without
 from support.plots import LABELS, assert_cells, plot

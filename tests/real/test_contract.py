@@ -14,7 +14,7 @@ from support.contract_uses import Uses
 from support.departures import departures, numbers
 from support.webuis import MINIATURE, REPOSITORY
 
-OURS = [*sorted((REPOSITORY / "lib_multipass" / "host").glob("*.py")), REPOSITORY / "scripts" / "multipass.py"]
+OURS = [*sorted((REPOSITORY / "lib_multipass").rglob("*.py")), REPOSITORY / "scripts" / "multipass.py"]
 
 
 HOW_ADETAILER = "Set MULTIPASS_ADETAILER to a folder of ADetailer, or install it into the webui, to run this."
@@ -46,10 +46,11 @@ def test_what_we_use_exists(file: Path, host: Sources) -> None:
 @pytest.mark.real
 def test_classes_have_of_their_own_what_is_wrapped(host: Sources) -> None:
     """The webui's undo sets what was found before: an inherited method would stay behind on the class."""
-    tree = parse(REPOSITORY / "lib_multipass" / "host" / "patches.py")
+    tree = parse(REPOSITORY / "lib_multipass" / "webui" / "a1111" / "slots.py")
     uses = Uses(tree, host)
-    table = next(node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "_WRAPPED")
-    wrapped = [(host.find(uses.meaning(row.elts[0])), row.elts[1].value) for row in table.elts]
+    tables = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
+    rows = [*tables["SLOTS"].values, *tables["OWN"].elts]
+    wrapped = [(host.find(uses.meaning(row.elts[0])), row.elts[1].value) for row in rows]
     owners = [(owner.node, name) for owner, name in wrapped if owner.is_class()]
     assert len(owners) > 5
     assert [f"{owner.name}.{name}" for owner, name in owners if name not in own_attributes(owner)] == []

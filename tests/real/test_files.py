@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lib_multipass.footprint import Loading, most_backup_bytes
-from lib_multipass.headers import read_facts
+from lib_multipass.memory.footprint import Loading, most_backup_bytes
+from lib_multipass.memory.headers import read_facts
 from support.jobs import A, B, hires, multipass
 from support.measured import CLOSE
 

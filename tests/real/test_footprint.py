@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lib_multipass.footprint import Loading, loaded_bytes
-from lib_multipass.headers import SD1, read_facts
+from lib_multipass.memory.footprint import Loading, loaded_bytes
+from lib_multipass.memory.headers import SD1, read_facts
 from support.jobs import A, B, C, hires, warm
 from support.measured import misjudged
 

@@ -9,8 +9,8 @@ import re
 import psutil
 import pytest
 
-from lib_multipass.footprint import Loading, loaded_bytes
-from lib_multipass.headers import read_facts
+from lib_multipass.memory.footprint import Loading, loaded_bytes
+from lib_multipass.memory.headers import read_facts
 from support import webuis
 from support.jobs import A, B, C, multipass
 from support.measured import CLOSE, misjudged

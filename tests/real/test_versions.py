@@ -34,7 +34,7 @@ def test_the_table_is_right(source: Path) -> None:
 
 @pytest.mark.real
 def test_whatever_is_needed_is_there(source: Path, host) -> None:
-    from lib_multipass.host import features
+    from lib_multipass.webui.a1111 import features
 
     sources = Sources(source)
     assert [name for name in features.NEEDED if sources.find(name) is None] == []

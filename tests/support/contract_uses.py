@@ -9,10 +9,7 @@ from itertools import pairwise
 from support.contract import FUNCTION, Signature, Sources, own_attributes, signature_of
 
 # Variables that hold one kind of the host's objects throughout our code.
-KNOWN = {
-    "p": "modules.processing.StableDiffusionProcessingTxt2Img",
-    "options": "modules.options.Options",
-}
+KNOWN = {"p": "modules.processing.StableDiffusionProcessingTxt2Img"}
 # Host names that we use although a supported webui may lack them, and why that does no harm.
 OPTIONAL: dict[str, str] = {}
 ASKERS = ("getattr", "hasattr")

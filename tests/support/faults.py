@@ -260,7 +260,7 @@ class Stage:
 
 def is_clear(error: BaseException) -> bool:
     """Whether this is the fault itself, or a sentence of ours that names it."""
-    from lib_multipass.messages import MultipassError
+    from lib_multipass.words import MultipassError
 
     return isinstance(error, FaultError) or (isinstance(error, MultipassError) and "failed on purpose" in str(error))
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from lib_multipass import args as fields
-from lib_multipass import header_text, networks, pasting
-from lib_multipass.args import PassArgs
-from lib_multipass.header_text import BITS, HeaderError
-from lib_multipass.headers import DIFFUSION, Facts, read_facts, tensors_and_metadata
-from lib_multipass.messages import MultipassError
+from lib_multipass.memory import header_text, lora_files
+from lib_multipass.memory.header_text import BITS, HeaderError
+from lib_multipass.memory.headers import DIFFUSION, Facts, read_facts, tensors_and_metadata
+from lib_multipass.plan import args as fields
+from lib_multipass.plan import pasting
+from lib_multipass.plan.args import PassArgs
+from lib_multipass.words import MultipassError
 from support.fuzz_watch import Source
 
 LONGEST_SENTENCE = 12_000
@@ -223,7 +224,7 @@ def read_header(source: Source) -> None:
     assert isinstance(facts, Facts)
     assert facts.problem is None or 0 < len(facts.problem) < 500, facts.problem
     assert facts.stored_bytes(DIFFUSION) <= facts.file_bytes
-    networks.architecture(*tensors_and_metadata(_FILE))
+    lora_files.architecture(*tensors_and_metadata(_FILE))
     if kind:
         _both_read_the_same(raw[8:], size - len(raw))
 

@@ -134,7 +134,7 @@ class Inside:
             models.send_model_to_device(self.host.shared.sd_model)
 
     def release(self) -> None:
-        from lib_multipass.host import release
+        from lib_multipass.api import release
 
         release.release()
 

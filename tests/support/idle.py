@@ -11,41 +11,17 @@ def idle_state(host: Any) -> dict[str, Any]:
     Args:
         host: the webui's modules by name.
     """
-    from lib_multipass.host import (
-        ahead,
-        cache,
-        control,
-        first_pass,
-        gauge,
-        infotext,
-        lending,
-        networks,
-        patches,
-        progress,
-        running,
-        second_pass,
-    )
+    from lib_multipass.state import kept, running
+    from lib_multipass.webui.a1111 import slots
 
     opts, state = vars(type(host.shared.opts)), host.shared.state
     return {
-        "running": running.job(),
-        "first_pass._sampling": first_pass._sampling,
-        "second_pass._vaes": second_pass._vaes,
-        "second_pass._in_hires_pass": second_pass._in_hires_pass,
-        "lending": (lending._job, lending._before, lending._swapping),
-        "control._owner": control._owner,
-        "networks._tags": networks._tags,
-        "infotext._told": infotext._told,
-        "progress._told": progress._told,
-        "ahead._next": ahead._next,
-        "ahead._reader": ahead._reader.path,
-        "gauge._latest": gauge._latest,
-        "patches._journal": patches._journal,
-        "cache._room": cache._room,
+        "running": {name: value for name, value in vars(running).items() if not name.startswith("_")},
+        "room": kept.room,
         "properties": sorted(name for name, value in opts.items() if isinstance(value, property)),
         "sample_to_image": host.sd_samplers.sample_to_image,
         "skip": host.sd_models.SkipWritingToConfig.skip,
         "text": state.textinfo,
         "job": state.job,
-        "wrapped": {f"{owner.__name__}.{name}": getattr(owner, name) for owner, name, _ in patches._wrapped()},
+        "wrapped": {f"{owner.__name__}.{name}": getattr(owner, name) for owner, name, _ in slots.places()},
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from support.as_before import modules_of_ours, of_ours
 from support.webuis import MINIATURE, fill, miniatures
 
 
@@ -31,11 +32,18 @@ def start_miniature(data: Path) -> Host:
     host.build_page()
     host.start_app()
     gc.freeze()
+    host.modules_before = modules_of_ours()
+    host.before_any_job = of_ours(host.modules_before)
     return host
 
 
 class Host:
     """The miniature's modules by name, and jobs built from them."""
+
+    before_any_job: dict[str, str]
+    """What our modules named then."""
+    modules_before: set[str]
+    """Those that were there; others come when a test asks for them."""
 
     def __getattr__(self, name: str):
         return importlib.import_module(f"modules.{name}")

@@ -18,8 +18,14 @@ def hires(upscaler="Latent", **more):
         "hr_upscaler": upscaler,
         "hr_second_pass_steps": 3,
         "denoising_strength": 0.6,
+        "hr_cfg": 0,  # as in the first pass, where the webui has this field; others do not look at it
         **more,
     }
+
+
+def cfg_by_hand(server: Server, cfg_scale=0, **_own):
+    """What a request has to say where the webui has a field for the hires pass's CFG scale."""
+    return {"hr_cfg": cfg_scale} if server.webui.kind.hires_cfg else {}
 
 
 def multipass(*args):

@@ -1,16 +1,7 @@
 """Facts of measured files, and how far an estimate may be off."""
 
-from lib_multipass.footprint import loaded_bytes
-from lib_multipass.headers import (
-    CHECKPOINT,
-    DIFFUSION,
-    OTHER,
-    SD1,
-    SDXL,
-    TEXT,
-    VAE,
-    Facts,
-)
+from lib_multipass.memory.footprint import loaded_bytes
+from lib_multipass.memory.headers import CHECKPOINT, DIFFUSION, OTHER, SD1, SDXL, TEXT, VAE, Facts
 
 CLOSE = 0.03
 """How far an estimate may be off."""

@@ -64,22 +64,30 @@ ldm.models.diffusion.ddpm: LatentDiffusion.encode_first_stage LatentDiffusion.ge
 """What it has in place of those, and what the miniature does without."""
 
 OF_OURS = """
-lib_multipass.host.job: plan_of _switch_hires_on _clear_page_texts _choose_second _aim_adetailer
-lib_multipass.host.axes: over
-lib_multipass.host.crossing: check_refiner cross_in_pixels
-lib_multipass.host.outlook: Outlook.forecast
-lib_multipass.host.gauge: end_earlier Gauge.read Gauge.check
-lib_multipass.host.second_pass: begin end settle forget read_as
-lib_multipass.host.networks: follow stop swapped Tags.fit
-lib_multipass.host.infotext: follow stop swapped
-lib_multipass.host.progress: begin end loading swapping
-lib_multipass.host.ahead: begin end
-lib_multipass.host.first_pass: puts_off _swap _note _pictures Shown.add_to
-lib_multipass.host.cache: hold let_go swapping keep_in_cpu _settle
-lib_multipass.host.follow: swaps_begin note_hash catch_up leave
-lib_multipass.host.patches: record
-lib_multipass.reader: Reader.start Reader.finish Reader.stop
-lib_multipass.report: Journal.line
+lib_multipass.job.hooks: roles_of decide _declare
+lib_multipass.job.jobs: Job.begin Job.end end_running
+lib_multipass.job.swap_wrappers: _follow
+lib_multipass.plan.decide: _require_usable keeping forecast borrowed
+lib_multipass.plan.hires: check_refiner declared
+lib_multipass.plan.aiming: aim
+lib_multipass.passes.gauge: Gauge.read Gauge.end
+lib_multipass.passes.networks: Tags.end Tags.swapped Tags.fit
+lib_multipass.passes.infotext: Keys.begin Keys.swapped
+lib_multipass.passes.progress: Progress.begin Progress.end Progress.loading Progress.swapping
+lib_multipass.passes.ahead: Ahead.read Ahead.end
+lib_multipass.passes.control: Control.swapped
+lib_multipass.passes.first_pass: puts_off _swap _note FirstPass.add_to
+lib_multipass.webui.a1111.adetailer: in_job replace
+lib_multipass.webui.a1111.gathering: of_job
+lib_multipass.webui.a1111.pass_vae: PassVae.begin PassVae.end settle forget
+lib_multipass.webui.a1111.options: read_as
+lib_multipass.webui.a1111.pictures: decoded
+lib_multipass.webui.a1111.models: hold let_go keep swapping activate _settle
+lib_multipass.webui.a1111.limits: keep_in_cpu
+lib_multipass.webui.a1111.follow: note_hash catch_up leave
+lib_multipass.webui.a1111.swaps: perform completed
+lib_multipass.memory.reader: Reader.start Reader.finish Reader.stop
+lib_multipass.plan.report: Journal.line
 """
 
 FAIL, FAIL_AFTER, INTERRUPT, SKIP = WAYS = "fails", "fails when it is done", "interrupts", "skips"

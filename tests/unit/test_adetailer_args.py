@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lib_multipass import detailer
+from lib_multipass.plan import detailer
 from support.adetailer_args import FACE
 
 CHECKPOINTS = [

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from lib_multipass import args
-from lib_multipass.args import PassArgs
-from lib_multipass.messages import MultipassError
+from lib_multipass.plan import args
+from lib_multipass.plan.args import PassArgs
+from lib_multipass.words import MultipassError
 
 
 def test_defaults_do_nothing():

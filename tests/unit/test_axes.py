@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lib_multipass import args, axes
-from lib_multipass.messages import MultipassError
+from lib_multipass.plan import args, axes
+from lib_multipass.words import MultipassError
 from support.listed import Info
 from support.plots import LABELS
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_multipass.cgroups import folders, free_bytes
+from lib_multipass.memory.cgroups import folders, free_bytes
 
 GB = 10**9
 DOCKER = "0::/\n"

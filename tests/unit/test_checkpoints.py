@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from lib_multipass.checkpoints import resolve
-from lib_multipass.messages import MultipassError
+from lib_multipass.plan.names import resolve
+from lib_multipass.words import MultipassError
 from support.listed import CARTOON, IN_FOLDER, KNOWN, OLD, PHOTO, PHOTO_2, WINDOWS, Info
 
 TWIN = Info("backup/cartoon.safetensors", "77" * 32, hash="66666666")

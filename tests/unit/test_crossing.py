@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lib_multipass import crossing
-from lib_multipass.headers import FLUX, LORA, REFINER, SD1, SD2, SD3, SDXL, UNKNOWN, VAE_ALONE, Facts
-from lib_multipass.messages import MultipassError
+from lib_multipass.memory.headers import FLUX, LORA, REFINER, SD1, SD2, SD3, SDXL, UNKNOWN, VAE_ALONE, Facts
+from lib_multipass.plan import crossing
+from lib_multipass.words import MultipassError
 
 
 def facts(architecture=UNKNOWN, **more):

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from lib_multipass import detailer
+from lib_multipass.plan import detailer
 
 FACE = {"ad_model": "face.pt", "is_api": ()}
 HAND = {"ad_model": "hand.pt", "ad_use_checkpoint": True, "ad_checkpoint": "gamma"}

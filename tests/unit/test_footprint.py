@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from lib_multipass.footprint import Loading, loaded_bytes, resident_bytes
-from lib_multipass.headers import (
+from lib_multipass.memory.footprint import Loading, loaded_bytes, resident_bytes
+from lib_multipass.memory.headers import (
     CHECKPOINT,
     CONDITIONING,
     DIFFUSION,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lib_multipass.forecast import FACES, FIRST, REFINER, SECOND, Forecast, Kept, MemoryReport, Pass
-from lib_multipass.report import Journal, Swap
-from lib_multipass.wording import count_text, size_text
+from lib_multipass.plan.forecast import FACES, FIRST, REFINER, SECOND, Forecast, Kept, MemoryReport, Pass
+from lib_multipass.plan.report import Journal, Swap
+from lib_multipass.words import count_text, size_text
 
 CARTOON, PHOTO = ("cartoon", "SD 1.x", 2_132_000_000), ("photo", "SDXL", 6_938_000_000)
 PASSES = (Pass(FIRST, *CARTOON), Pass(SECOND, *PHOTO), Pass(FACES, *PHOTO))

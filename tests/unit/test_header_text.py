@@ -12,9 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from lib_multipass import header_text, headers
-from lib_multipass.header_text import HeaderError, from_json, from_library
-from lib_multipass.headers import DIFFUSION, SD1, SDXL, TEXT, VAE, Facts, read_facts, remembered, tensors_and_metadata
+from lib_multipass.memory import header_text, headers
+from lib_multipass.memory.header_text import HeaderError, from_json, from_library
+from lib_multipass.memory.headers import (
+    DIFFUSION,
+    SD1,
+    SDXL,
+    TEXT,
+    VAE,
+    Facts,
+    read_facts,
+    remembered,
+    tensors_and_metadata,
+)
 from support import layouts
 from support.stored import HOSTILE, SD1_TEXT, entries, store, unet
 

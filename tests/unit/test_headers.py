@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_multipass import header_text, headers
-from lib_multipass.headers import (
+from lib_multipass.memory import header_text, headers
+from lib_multipass.memory.headers import (
     CHECKPOINT,
     CONDITIONING,
     DIFFUSION,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lib_multipass.architectures import FLUX, REFINER, SD1, SD2, SD3, SDXL, UNKNOWN
-from lib_multipass.headers import Facts, read_facts
-from lib_multipass.missing import can_lend, is_vae, lacking, plain, word
+from lib_multipass.memory.architectures import FLUX, REFINER, SD1, SD2, SD3, SDXL, UNKNOWN
+from lib_multipass.memory.headers import Facts, read_facts
+from lib_multipass.memory.missing import can_lend, is_vae, lacking, plain, word
 from support.layouts import header, sd1, sdxl, write_hollow
 
 UNET, VAE = "model.diffusion_model.", "first_stage_model."

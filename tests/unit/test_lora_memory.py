@@ -1,7 +1,7 @@
 """How much LoRA copies can take."""
 
-from lib_multipass.footprint import Loading, most_backup_bytes
-from lib_multipass.headers import Facts
+from lib_multipass.memory.footprint import Loading, most_backup_bytes
+from lib_multipass.memory.headers import Facts
 from support.measured import SD15, TINY, XL
 
 

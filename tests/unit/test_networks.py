@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from lib_multipass.headers import FLUX, SD1, SD2, SD3, SDXL, UNKNOWN
-from lib_multipass.networks import architecture, made_for, without
+from lib_multipass.memory.headers import FLUX, SD1, SD2, SD3, SDXL, UNKNOWN
+from lib_multipass.memory.lora_files import architecture, made_for
+from lib_multipass.plan.tags import without
 
 
 def down(name, width):

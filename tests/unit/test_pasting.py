@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from lib_multipass import __version__, args
-from lib_multipass.args import PassArgs
-from lib_multipass.messages import MultipassError
-from lib_multipass.pasting import base_of, choices_with, offer_of, read
-from lib_multipass.plan import make_plan
+from lib_multipass import __version__
+from lib_multipass.plan import args
+from lib_multipass.plan.args import PassArgs
+from lib_multipass.plan.pasting import base_of, choices_with, offer_of, read
+from lib_multipass.plan.roles import roles_of
+from lib_multipass.words import MultipassError
 from support.listed import CARTOON, IN_FOLDER, KNOWN, PHOTO
 
 VAES = ["ema.pt", "old.vae.ckpt"]
@@ -19,7 +20,7 @@ MINE = {"Multipass checkpoint": PHOTO.title, "Multipass version": __version__}
 
 
 def plan(adetailer, **more):
-    return make_plan(PassArgs(True, "photo", adetailer, **more), CARTOON, KNOWN, VAES)
+    return roles_of(PassArgs(True, "photo", adetailer, **more), CARTOON, KNOWN, VAES)
 
 
 @pytest.mark.parametrize("adetailer", [*args.ADETAILER_MODES, "pony v6"])
@@ -115,7 +116,7 @@ def test_a_file_that_is_not_here_stays_and_is_told(text):
     for name, note in zip((text, "nobody"), pasted.notes, strict=True):
         assert f"there is no checkpoint {name!r}" in note
     with pytest.raises(MultipassError):
-        make_plan(PassArgs(**pasted.values), CARTOON, KNOWN)
+        roles_of(PassArgs(**pasted.values), CARTOON, KNOWN)
 
 
 def test_a_vae_that_is_not_here_stays_and_is_told():

@@ -8,8 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_multipass.args import AUTOMATIC, IN_RAM, IN_VRAM
-from lib_multipass.placement import DISK, MOST, RAM, VRAM, Cap, Decision, Memory, Model, decide
+from lib_multipass.memory.placement import (
+    AUTOMATIC,
+    DISK,
+    IN_RAM,
+    IN_VRAM,
+    MOST,
+    RAM,
+    VRAM,
+    Cap,
+    Decision,
+    Memory,
+    Model,
+    decide,
+)
 
 GB = 10**9
 

@@ -2,15 +2,17 @@
 
 import pytest
 
-from lib_multipass import __version__, args
-from lib_multipass.args import PassArgs
-from lib_multipass.messages import MultipassError
-from lib_multipass.plan import make_plan, missing_hires_values
+from lib_multipass import __version__
+from lib_multipass.plan import args
+from lib_multipass.plan.args import PassArgs
+from lib_multipass.plan.hires import missing_hires_values
+from lib_multipass.plan.roles import roles_of
+from lib_multipass.words import MultipassError
 from support.listed import CARTOON, IN_FOLDER, KNOWN, PHOTO
 
 
 def plan(checkpoint, adetailer=args.SAME_AS_SECOND, base=CARTOON):
-    return make_plan(PassArgs(True, checkpoint, adetailer), base, KNOWN)
+    return roles_of(PassArgs(True, checkpoint, adetailer), base, KNOWN)
 
 
 def test_faces_follow_the_choice():
@@ -38,7 +40,7 @@ def test_infotext_leaves_defaults_out():
 @pytest.mark.parametrize("wrong", [{"checkpoint": "nowhere"}, {"adetailer": "nowhere"}])
 def test_wrong_names_stop(wrong):
     with pytest.raises(MultipassError, match="'nowhere'") as caught:
-        make_plan(PassArgs(**{"enabled": True, "checkpoint": "photo", **wrong}), CARTOON, KNOWN)
+        roles_of(PassArgs(**{"enabled": True, "checkpoint": "photo", **wrong}), CARTOON, KNOWN)
     assert args.label(next(iter(wrong))) in caught.value.detail
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lib_multipass import reader
-from lib_multipass.reader import CHUNK, Reader, worth_reading
+from lib_multipass.memory import reader
+from lib_multipass.memory.reader import CHUNK, Reader, worth_reading
 
 MB = 1024 * 1024
 GB = 1024 * MB
@@ -235,7 +235,7 @@ def test_only_its_own_thread_gives_way(reading, file):
 
 EXIT = """
 import threading
-from lib_multipass.reader import Reader
+from lib_multipass.memory.reader import Reader
 
 reading = Reader()
 arrived = threading.Event()
@@ -248,7 +248,7 @@ arrived.wait(20)
 def test_the_end_of_the_process_does_not_wait(file, hold):
     started = time.monotonic()
     code = EXIT.format(path=str(file), hold=hold)
-    root = Path(reader.__file__).parents[1]
+    root = Path(reader.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert time.monotonic() - started < 15

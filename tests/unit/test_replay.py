@@ -1,6 +1,6 @@
 """Which of a job's infotext keys belong to its first pass."""
 
-from lib_multipass.replay import before_detailer_params, first_pass_params
+from lib_multipass.plan.replay import before_detailer_params, first_pass_params
 
 
 def test_what_comes_after_the_first_pass_is_left_out():

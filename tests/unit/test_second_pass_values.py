@@ -2,14 +2,15 @@
 
 import pytest
 
-from lib_multipass import __version__, args, detailer
-from lib_multipass.args import PassArgs
-from lib_multipass.crossing import require_vae
-from lib_multipass.headers import Facts, read_facts
-from lib_multipass.messages import MultipassError
-from lib_multipass.pasting import read
-from lib_multipass.plan import make_plan
-from lib_multipass.second_pass import Finish, SecondPass, finish, lasting_vae, resolve_vae, second_pass
+from lib_multipass import __version__
+from lib_multipass.memory.headers import Facts, read_facts
+from lib_multipass.plan import args, detailer
+from lib_multipass.plan.args import PassArgs
+from lib_multipass.plan.crossing import require_vae
+from lib_multipass.plan.pasting import read
+from lib_multipass.plan.roles import roles_of
+from lib_multipass.plan.second_pass import Finish, SecondPass, finish, lasting_vae, own_field, resolve_vae, second_pass
+from lib_multipass.words import MultipassError
 from support import layouts
 from support.adetailer_args import FACE
 from support.listed import CARTOON, KNOWN
@@ -61,7 +62,7 @@ def test_defaults_are_nothing_of_its_own():
 
 
 def test_without_a_swap_own_settings_are_recorded_too():
-    plan = make_plan(PassArgs(True, "cartoon", vae="old.vae", clip_skip=2), CARTOON, KNOWN, VAES)
+    plan = roles_of(PassArgs(True, "cartoon", vae="old.vae", clip_skip=2), CARTOON, KNOWN, VAES)
     assert not plan.swaps
     assert plan.infotext == {
         "Multipass checkpoint": CARTOON.title,
@@ -70,7 +71,7 @@ def test_without_a_swap_own_settings_are_recorded_too():
         "Multipass version": __version__,
     }
     pasted = read({key: str(value) for key, value in plan.infotext.items()}, KNOWN, VAES).values
-    assert make_plan(PassArgs(**pasted), CARTOON, KNOWN, VAES) == plan
+    assert roles_of(PassArgs(**pasted), CARTOON, KNOWN, VAES) == plan
 
 
 @pytest.mark.parametrize(
@@ -154,10 +155,29 @@ JOB = {
         ({"hr_scheduler": "Uniform"}, {}, {"sampler": "Euler", "scheduler": "Uniform"}),
         ({}, {"cfg_scale": 7.0, "clip_skip": 1}, {}),
         ({}, {"cfg_scale": 3.0, "clip_skip": 2}, {"cfg_scale": 3.0, "clip_skip": 2}),
+        ({"hr_cfg": 0.0}, {}, {}),
+        ({"hr_cfg": 4.0}, {}, {"cfg_scale": 4.0}),
     ],
 )
 def test_what_adetailer_follows_in(more, own, expected):
     assert finish({**JOB, **more}, SecondPass(**own), 1, None) == Finish(**expected)
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "left_out", "expected"),
+    [
+        (None, 0.0, 1.0, 0.0),
+        (None, 1.0, 1.0, 0.0),
+        (None, 1.0, None, 1.0),
+        (None, 4.0, 1.0, 4.0),
+        (None, None, None, 0.0),
+        (3.0, 1.0, 1.0, 3.0),
+        (3.0, 4.0, 1.0, 3.0),
+        (1.0, 4.0, 1.0, 1.0),
+    ],
+)
+def test_the_webuis_own_field_for_the_cfg_scale(own, given, left_out, expected):
+    assert own_field(own, given, left_out) == expected
 
 
 def test_a_job_of_a_webui_without_schedulers():

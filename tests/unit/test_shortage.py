@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from lib_multipass.shortage import COMPUTER, DEVICE, lack_of
+from lib_multipass.memory.shortage import COMPUTER, DEVICE, lack_of
 
 DIRECTML = "There is not enough GPU video memory available!"
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_multipass import working
-from lib_multipass.working import reserve, second_pass_pixels
+from lib_multipass.memory import working
+from lib_multipass.memory.working import reserve, second_pass_pixels
 
 PIXELS = st.integers(1, 50_000_000)
 MEASURED = st.dictionaries(PIXELS, st.integers(0, 10**11), max_size=4)

@@ -1,0 +1,46 @@
+"""Giving back what is kept, when the user asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lib_multipass.state import kept
+from lib_multipass.webui import host
+from lib_multipass.words import size_text
+
+
+@dataclass(frozen=True)
+class Released:
+    """What was let go of, and what stays."""
+
+    released: list[str]
+    """Names of the checkpoints that were let go of."""
+    bytes: int
+    """What they took, estimated from their files' headers."""
+    kept: list[str]
+    """Names of the checkpoints that stay loaded, since the webui's own settings keep them."""
+
+    def text(self) -> str:
+        """A sentence for the page."""
+        if not self.released:
+            return "Nothing was kept beyond the webui's own settings."
+        return f"Released {', '.join(self.released)}: {size_text(self.bytes)}."
+
+
+def release() -> Released:
+    """Return to what the user's own settings keep, once no job is running; later jobs start without a grudge.
+
+    The selected checkpoint stays, since the next job will most likely want it.
+    """
+    with host.status.queue():
+        before = _loaded()
+        kept.lacks.clear()
+        host.models.let_go(host.checkpoints.selected())
+        after = _loaded()
+    gone = [name for name in before if name not in after]
+    return Released(gone, sum(before[name] for name in gone), list(after))
+
+
+def _loaded() -> dict[str, int]:
+    infos = [model.sd_checkpoint_info for model in host.models.loaded()]
+    return {info.name_for_extra: host.files.loaded_size(host.files.facts_of(info)) for info in infos}

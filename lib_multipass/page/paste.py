@@ -1,0 +1,97 @@
+"""What a pasted infotext does to the page: the panel's controls, the webui's own Hires checkpoint, and what to say.
+
+The webui hands every component of ``Script.infotext_fields`` the parsed infotext, when a picture is pasted on the page
+and, from 1.8.0, for a request with ``infotext``. For a request it looks only at components of scripts, so what is
+said about a paste is in the log as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from lib_multipass.plan import pasting
+from lib_multipass.webui import host
+from lib_multipass.words import log
+
+HIRES_CHECKPOINT, SAME_CHECKPOINT = "hr_checkpoint", "Use same checkpoint"
+"""Of the webui's own dropdown: its id, and its text for no checkpoint of its own (1.6.0 to 1.10.1)."""
+
+_own: dict[str, Any] = {}
+"""The webui's components of the page that is being built, by id."""
+
+
+def remember(component: Any, elem_id: str | None) -> None:
+    """Take note of the webui's own Hires checkpoint; the page has it before our panel."""
+    if elem_id == HIRES_CHECKPOINT:
+        _own[elem_id] = component
+
+
+class Paste:
+    """The part of the panel that keeps what was pasted: a note about it, and the picture's first checkpoint."""
+
+    def __init__(self, elem_id: Callable[[str], str]) -> None:
+        """Build it where the page stands."""
+        self._note = gr.HTML(value="", visible=False, elem_id=elem_id("pasted"), elem_classes="multipass-note")
+        self.base = gr.Textbox(value="", visible=False, elem_id=elem_id("pasted_base"))
+        """What made the picture's first pass, as its infotext names it; empty without such a picture."""
+        self.base.do_not_save_to_config = True
+
+    def fields(
+        self, made: Mapping[str, Any], choices: Mapping[str, Callable[[], list[str]]]
+    ) -> list[tuple[Any, Callable[[dict], Any]]]:
+        """The infotext fields: components, and what each is given for a parsed infotext.
+
+        Args:
+            made: the panel's controls by the names of the settings.
+            choices: what the dropdowns that list files offer.
+        """
+        listed = [(made[name], _setting(name, choices.get(name))) for name in read({}).values if name != "enabled"]
+        listed += [(component, _governed) for component in _own.values()]
+        return [(made["enabled"], _enabled), *listed, (self._note, _note), (self.base, _base)]
+
+
+def read(params: Mapping[str, Any]) -> pasting.Pasted:
+    """The settings that an infotext asks for in this webui."""
+    return pasting.read(params, host.checkpoints.known(), host.vaes.names())
+
+
+def _enabled(params: dict) -> bool:
+    pasted = read(params)
+    for note in pasted.notes:  # here, since every paste and every request asks this once
+        log.warning("pasted: %s", note)
+    return pasted.values["enabled"]
+
+
+def _setting(name: str, choices: Callable[[], list[str]] | None) -> Callable[[dict], Any]:
+    def value(params: dict) -> Any:
+        pasted = read(params)
+        if choices is None:
+            return pasted.values[name]
+        offered = choices()
+        chosen = host.checkpoints.tile(pasted.found[name]) if name in pasted.found else pasted.values[name]
+        # The page's own list may be older than the titles, which change when a file's hash becomes known.
+        return gr.update(value=chosen, choices=pasting.choices_with(chosen, offered))
+
+    return value
+
+
+def _governed(params: dict) -> Any:
+    """The webui's own Hires checkpoint: none, where ours takes its place; what the infotext says otherwise."""
+    return SAME_CHECKPOINT if read(params).values["enabled"] else None
+
+
+def _note(params: dict) -> dict:
+    notes = read(params).notes
+    lines = "".join(f'<p class="multipass-warning">{escape(note)}</p>' for note in notes)
+    return gr.update(value=lines, visible=bool(lines))
+
+
+def _base(params: dict) -> str:
+    # Without this setting, the default, the webui itself turns "Model hash" into an override.
+    if not host.options.get("disable_weights_auto_swap") or not read(params).values["enabled"]:
+        return ""
+    return pasting.base_of(params)

@@ -1,0 +1,51 @@
+"""Our section of the webui's Settings page."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from lib_multipass import NAME
+from lib_multipass.memory.placement import WISHES
+from lib_multipass.plan.our_settings import CROSSING_UPSCALER, DEFAULTS, KEEP, RAM_RESERVE, READ_AHEAD, VRAM_RESERVE
+from lib_multipass.webui import host
+
+ABOUT_DEFAULTS = """
+What the panel shows at first is kept where the webui keeps it for all of its controls: set the panel on the txt2img
+page as it shall be, then press <i>View changes</i> and <i>Apply</i> under <i>Settings, Defaults</i>.
+"""
+"""A setting of ours beside it would never win: ui-config.json has every control's value from the first start on."""
+
+
+def add() -> None:
+    """Add the section. As templates the settings have their defaults before any page is built."""
+    gigabytes = {"component": gr.Slider, "arguments": {"minimum": 0, "maximum": 24, "step": 0.1}}
+    entries = {
+        KEEP: {
+            "label": "Keep checkpoints",
+            "component": gr.Dropdown,
+            "arguments": {"choices": list(WISHES)},
+            "info": "what the choice Automatic in the panel means; Automatic here goes by the free memory",
+        },
+        VRAM_RESERVE: {
+            "label": "VRAM to leave free, in GB",
+            "info": "besides what the pictures are expected to need",
+            **gigabytes,
+        },
+        RAM_RESERVE: {
+            "label": "RAM to leave free, in GB",
+            "info": "checkpoints that would take more are loaded every time",
+            **gigabytes,
+        },
+        CROSSING_UPSCALER: {
+            "label": "Upscaler between architectures",
+            "component": gr.Dropdown,
+            "arguments": lambda: {"choices": host.gathering.pixel_upscalers()},
+            "info": "takes the place of a latent upscaler when the two passes cannot read each other's latent pictures",
+        },
+        READ_AHEAD: {
+            "label": "Read the next checkpoint while the first pass runs",
+            "info": "on by default; shortens the wait before the second pass when its checkpoint is not loaded yet",
+        },
+    }
+    listed = {name: {"default": DEFAULTS[name], **about} for name, about in entries.items()}
+    host.ui.add_settings(("multipass", NAME), {"multipass_about_defaults": {"html": ABOUT_DEFAULTS}, **listed})

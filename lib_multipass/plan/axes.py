@@ -1,0 +1,132 @@
+"""The axes that Multipass adds to the webui's X/Y/Z plot, as plain values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lib_multipass import NAME
+from lib_multipass.plan.args import ADETAILER_MODES, PassArgs, checked, default
+from lib_multipass.plan.names import Checkpoint, resolve
+from lib_multipass.plan.second_pass import resolve_vae
+from lib_multipass.words import MultipassError
+
+
+class Number:
+    """Stands for ``int`` or ``float`` as an axis's type, and leaves a text that is no number to :func:`confirm`.
+
+    The plot (1.6.0 to 1.10.1) compares an axis's type with these two to expand ranges such as ``2-8 (+2)``, and it
+    converts all values before it asks for confirmation, so that with the types themselves a slip of the pen is answered
+    with Python's own words.
+    """
+
+    def __init__(self, kind: type) -> None:
+        self._kind = kind
+
+    def __call__(self, text: Any) -> Any:
+        try:
+            return self._kind(text)
+        except ValueError:
+            return text
+
+    def __eq__(self, other: object) -> bool:
+        return other is self._kind
+
+    __hash__ = None
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis."""
+
+    field: str
+    """The field of ``PassArgs`` that it sets."""
+    name: str
+    """What messages and the grid's legend call it."""
+    cost: float
+    """How slow a change of value is; the webui puts the slowest axis in the outermost loop. Its own "Checkpoint name"
+    has 1.0 and its "VAE" 0.7; no two costs are equal, since it does not order axes of equal cost."""
+
+    @property
+    def label(self) -> str:
+        """What the webui's list of axes shows, and what stands in a grid's infotext."""
+        return f"[{NAME}] {self.name}"
+
+    @property
+    def kind(self) -> type:
+        """The type of its values."""
+        return type(default(self.field))
+
+    @property
+    def reader(self) -> type | Number:
+        """What the webui is to make of the texts that a user gives."""
+        return Number(self.kind) if self.kind in (int, float) else self.kind
+
+
+AXES = (
+    Axis("checkpoint", "Second-pass checkpoint", 0.95),
+    Axis("adetailer", "ADetailer checkpoint", 0.85),
+    Axis("vae", "Second-pass VAE", 0.65),
+    Axis("cfg_scale", "Second-pass CFG", 0.0),
+    Axis("clip_skip", "Second-pass clip skip", 0.0),
+)
+
+
+def over(args: PassArgs, values: Mapping[str, Any]) -> PassArgs:
+    """The settings of a plot's cell: its axes' values win over the panel and switch Multipass on."""
+    return replace(args, **{**values, "enabled": True}) if values else args
+
+
+def confirm(axis: Axis, values: Sequence[Any], known: Iterable[Checkpoint], vaes: Iterable[str]) -> None:
+    """Refuse a plot before its first cell.
+
+    Args:
+        axis: the axis.
+        values: its values.
+        known: the webui's checkpoints.
+        vaes: the names of the webui's VAE files.
+
+    Raises:
+        MultipassError: for no values at all, and for the first one that is not allowed, with what is.
+    """
+    known, vaes = list(known), list(vaes)
+    if not values:
+        raise MultipassError(f"{axis.label}: no values are given; give at least one.")
+    for value in values:
+        checked(axis.field, value, axis.label)
+        if axis.field == "vae":
+            resolve_vae(value, vaes)
+        elif axis.kind is str and value not in modes(axis):
+            _require_checkpoint(axis, value, known)
+
+
+def modes(axis: Axis) -> tuple[str, ...]:
+    """The texts besides checkpoints that an axis of checkpoints takes."""
+    return ADETAILER_MODES if axis.field == "adetailer" else ()
+
+
+def _require_checkpoint(axis: Axis, value: str, known: Iterable[Checkpoint]) -> None:
+    try:
+        resolve(value, known, axis.label)
+    except MultipassError as error:
+        if not modes(axis):
+            raise
+        texts = ", ".join(map(repr, modes(axis)))
+        raise MultipassError(f"{error.detail} Besides checkpoints it can be {texts}.") from None
+
+
+def legend(axis: Axis, value: Any, known: Iterable[Checkpoint]) -> str:
+    """What the grid says beside a row or above a column: files without folders and extensions where that is clear."""
+    if axis.kind is float:
+        value = f"{round(value, 8):g}"
+    elif axis.field != "vae" and axis.kind is str and value not in modes(axis):
+        value = _short_name(value, list(known))
+    return f"{axis.name}: {value}"
+
+
+def _short_name(value: str, known: list[Checkpoint]) -> str:
+    found = resolve(value, known, "")
+    namesakes = Counter(checkpoint.name_for_extra for checkpoint in known)
+    return found.name_for_extra if namesakes[found.name_for_extra] == 1 else found.name

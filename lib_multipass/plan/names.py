@@ -1,0 +1,115 @@
+"""Which checkpoint a name means: everything that the webui takes, but never a silent guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import PureWindowsPath
+from typing import Protocol
+
+from lib_multipass.plan.args import LONGEST_NAME, short
+from lib_multipass.words import MultipassError, nearest_names
+
+
+class Checkpoint(Protocol):
+    """The part of the webui's ``sd_models.CheckpointInfo`` (1.6.0 to 1.10.1) that is used here."""
+
+    filename: str
+    """Path of the file; two checkpoints are the same when this is equal."""
+    name: str
+    """Path below the checkpoint folder, with extension."""
+    name_for_extra: str
+    """File name without folder and extension."""
+    title: str
+    """``name [short hash]``, or ``name`` while the file was never hashed."""
+    ids: list[str]
+    """All names that the webui registers for this file."""
+    hash: str
+    """The old 8-digit model hash of a small part of the file."""
+    shorthash: str | None
+    """First ten digits of the SHA-256, if known."""
+    sha256: str | None
+
+
+_HASH_SUFFIX = re.compile(r"\[([0-9A-Fa-f]{8,64})]$")
+_EXTENSIONS = (".safetensors", ".ckpt", ".pt")
+
+
+def resolve(query: str, known: Iterable[Checkpoint], field: str) -> Checkpoint:
+    """The one checkpoint that ``query`` names.
+
+    Tried in this order: the path below the checkpoint folder or the title; any other name of the webui's (file name
+    without extension, ``name [hash]``, a bare hash); the same with other slashes, case or extension; a hash in
+    brackets behind another name (the file was renamed); a part of a title. The first that fits decides; files with
+    the same contents (SHA-256) count as one.
+
+    Args:
+        query: what the user gave.
+        known: the webui's checkpoints.
+        field: what the user calls the setting, for the message.
+
+    Raises:
+        MultipassError: when nothing fits or several do, with the nearest names.
+    """
+    known = list(known)
+    text = query.strip()
+    if not text:
+        raise MultipassError(f"{field}: no checkpoint is chosen; choose the one that the pass is to be made with.")
+    for fits in _tests(text):
+        found = _distinct(filter(fits, known))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(sorted(checkpoint.name for checkpoint in found)[:5])
+            raise MultipassError(
+                f"{field}: {query!r} means {len(found)} checkpoints ({names}); give one of these names."
+            )
+    raise MultipassError(f"{field}: {absent(query, known)}.")
+
+
+def absent(query: str, known: Iterable[Checkpoint]) -> str:
+    """What to say of a name that leads nowhere: that it does, and the nearest names; not a whole sentence."""
+    name = repr(query) if len(query) <= LONGEST_NAME else short(query)
+    return f"there is no checkpoint {name}; {_nearest(query.strip(), list(known))}"
+
+
+def _tests(text: str) -> list[Callable[[Checkpoint], bool]]:
+    plain = _plain(text)
+    tests: list[Callable[[Checkpoint], bool]] = [
+        lambda c: text in (c.name, c.title, c.filename),
+        lambda c: text in c.ids,
+        lambda c: plain in (_plain(c.name), _plain(c.name_for_extra)),
+    ]
+    name, digest = _split(text)
+    if not digest:
+        return [*tests, lambda c: plain in c.name.casefold().replace("\\", "/")]
+    name = _plain(name)
+    return [
+        *tests,
+        lambda c: digest == c.hash or (c.sha256 or c.shorthash or "").startswith(digest),
+        # A file that was never hashed may be the one that is meant; one with another hash is another model.
+        lambda c: c.shorthash is None and name in (_plain(c.name), _plain(c.name_for_extra)),
+    ]
+
+
+def _split(text: str) -> tuple[str, str]:
+    """A name, and the hash that stands in brackets behind it; empty if there is none."""
+    suffix = _HASH_SUFFIX.search(text)
+    return (text, "") if suffix is None else (text[: suffix.start()].rstrip(), suffix[1].lower())
+
+
+def _plain(name: str) -> str:
+    name = name.replace("\\", "/").casefold()
+    return next((name[: -len(end)] for end in _EXTENSIONS if name.endswith(end)), name)
+
+
+def _distinct(found: Iterable[Checkpoint]) -> list[Checkpoint]:
+    return list({(c.sha256 or c.filename): c for c in found}.values())
+
+
+def _nearest(text: str, known: list[Checkpoint]) -> str:
+    by_name = {PureWindowsPath(_plain(c.name)).name: c.title for c in known}
+    near = nearest_names(PureWindowsPath(_plain(_split(text)[0][-LONGEST_NAME:])).name, by_name)
+    if near:
+        return "the nearest are " + ", ".join(by_name[name] for name in near)
+    return "refresh the checkpoint list if the file is new" if known else "the webui has no checkpoints at all"

@@ -1,0 +1,48 @@
+"""The console line of a finished job: which checkpoint made each pass, and what the swaps cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lib_multipass.plan.forecast import Forecast
+from lib_multipass.words import count_text
+
+
+@dataclass(frozen=True)
+class Swap:
+    """One change of the active checkpoint: to which, how many seconds it took, how many files were read for it."""
+
+    checkpoint: str
+    seconds: float
+    disk_loads: int
+
+
+@dataclass
+class Journal:
+    """The swaps of one job, in order."""
+
+    base_file: str
+    """File name of the checkpoint that makes the first pass."""
+    swaps: list[Swap] = field(default_factory=list)
+
+    def line(self, forecast: Forecast) -> str:
+        """One line for the console: what the job did, and what stays loaded after it.
+
+        Args:
+            forecast: the job's plan.
+        """
+        loads = sum(swap.disk_loads for swap in self.swaps)
+        return f"{forecast.text()} — {self._swaps()}, {count_text(loads, 'load')} from disk"
+
+    def _swaps(self) -> str:
+        if not self.swaps:
+            return "no swap"
+        seconds: dict[str, list[float]] = {}
+        for swap in self.swaps:
+            seconds.setdefault(swap.checkpoint, []).append(swap.seconds)
+        parts = [f"{name} {_times(taken)}{sum(taken) / len(taken):.2f} s" for name, taken in seconds.items()]
+        return f"{count_text(len(self.swaps), 'swap')} (to {', to '.join(parts)})"
+
+
+def _times(taken: list[float]) -> str:
+    return f"{len(taken)} × " if len(taken) > 1 else ""

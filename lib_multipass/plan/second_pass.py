@@ -1,0 +1,154 @@
+"""What the second pass has of its own, VAE, CFG scale and clip skip, and what ADetailer takes over from it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PureWindowsPath
+from typing import Any
+
+from lib_multipass.plan.args import LONGEST_NAME, SAME_VAE, VAE_MODES, PassArgs, label, short
+from lib_multipass.words import MultipassError, nearest_names
+
+_EXTENSIONS = (".safetensors", ".ckpt", ".pt")
+_SAME = (None, "", "Use same sampler", "Use same scheduler")
+"""What the page and API requests give for a sampler or scheduler that is the first pass's."""
+
+
+@dataclass(frozen=True)
+class SecondPass:
+    """What the second pass has of its own; the defaults leave everything as in the first."""
+
+    vae: str = SAME_VAE
+    """A text of ``VAE_MODES`` or the name of one of the webui's VAE files."""
+    cfg_scale: float | None = None
+    clip_skip: int | None = None
+    """Which of the text encoder's layers, counted from the last as 1, makes the conditioning."""
+
+
+def second_pass(args: PassArgs, vaes: Iterable[str]) -> SecondPass:
+    """The settings of the second pass.
+
+    Args:
+        args: the user's settings.
+        vaes: the names of the webui's VAE files.
+
+    Raises:
+        MultipassError: for a VAE that is not there, or a name that means several.
+    """
+    return SecondPass(resolve_vae(args.vae, vaes), args.cfg_scale or None, args.clip_skip or None)
+
+
+def resolve_vae(query: str, known: Iterable[str]) -> str:
+    """The VAE file that a name means, as the webui names it, or the text of ``VAE_MODES``; never a guess.
+
+    Case and extension need not be as in the file's name; the exact name goes first.
+
+    Raises:
+        MultipassError: when nothing fits or several do, with the nearest names.
+    """
+    known, text = list(known), query.strip()
+    if text in known:
+        return text
+    mode = next((mode for mode in VAE_MODES if mode.casefold() == text.casefold()), None)
+    if mode is not None or not text:
+        return mode or SAME_VAE
+    name = PureWindowsPath(text).name.casefold()
+    for fits in (lambda file: file.casefold() == name, lambda file: _plain(file) == _plain(name)):
+        found = list(filter(fits, known))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(sorted(found))
+            raise MultipassError(f"{label('vae')}: {query!r} means {len(found)} files ({names}); give one of these.")
+    raise MultipassError(f"{label('vae')}: {absent_vae(query, known)}.")
+
+
+def absent_vae(query: str, known: Iterable[str]) -> str:
+    """What to say of a name that leads to no VAE file: that it does not, and the nearest names; no whole sentence."""
+    name = repr(query) if len(query) <= LONGEST_NAME else short(query)
+    return f"there is no VAE {name}; {_nearest(PureWindowsPath(query[-LONGEST_NAME:].strip()).name, list(known))}"
+
+
+def _plain(name: str) -> str:
+    name = name.casefold()
+    return next((name[: -len(end)] for end in _EXTENSIONS if name.endswith(end)), name)
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    by_name = {_plain(file): file for file in known}
+    near = nearest_names(_plain(name), by_name)
+    if near:
+        return "the nearest are " + ", ".join(by_name[plain] for plain in near)
+    return "refresh the list if the file is new" if known else "the webui has no VAE files at all"
+
+
+def lasting_vae(wanted: str, setting: str, own: Collection[str | None], follows: bool) -> bool:
+    """Whether a checkpoint can have ``wanted`` for the whole job instead of in the hires pass alone.
+
+    That saves a change of VAE before and after every hires pass. It is right only if ADetailer's tabs on this
+    checkpoint tell by the setting of the moment what they want.
+
+    Args:
+        wanted: the VAE.
+        setting: the webui's *SD VAE* in this job.
+        own: the VAE that each of these tabs sets for itself, None where a tab leaves it open.
+        follows: whether the tabs that leave it open take the hires pass's.
+    """
+    return all(follows if vae is None else vae == wanted or vae != setting for vae in own)
+
+
+def own_field(own: float | None, given: float | None, left_out: float | None, same: float = 0.0) -> float:
+    """The value of a webui's own field for the hires pass's CFG scale.
+
+    Args:
+        own: the second pass's CFG scale, which goes first.
+        given: the field as it is.
+        left_out: its value in a request that does not name it; nobody has chosen that one.
+        same: its value for the first pass's.
+    """
+    return own or (same if given in (None, left_out) else given)
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What the hires pass is made with; None for what is as in the first pass or cannot be handed on."""
+
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    cfg_scale: float | None = None
+    sampler: str | None = None
+    scheduler: str | None = None
+    clip_skip: int | None = None
+    vae: str | None = None
+
+
+def finish(job: Mapping[str, Any], own: SecondPass, clip_skip: int, vae: str | None) -> Finish:
+    """What of the hires pass differs from the first.
+
+    Args:
+        job: the fields of the webui's job by name.
+        own: the second pass's settings.
+        clip_skip: the first pass's.
+        vae: the second pass's VAE if ADetailer can be given it.
+    """
+    cfg_scale = own.cfg_scale or job.get("hr_cfg") or None
+    sampler, scheduler = (_differing(job, f"hr_{name}", name) for name in ("sampler_name", "scheduler"))
+    if scheduler is not None and sampler is None:
+        sampler = job.get("sampler_name")
+    return Finish(
+        prompt=_differing(job, "hr_prompt", "prompt"),
+        negative_prompt=_differing(job, "hr_negative_prompt", "negative_prompt"),
+        cfg_scale=cfg_scale if cfg_scale != job.get("cfg_scale") else None,
+        sampler=sampler,
+        scheduler=scheduler,
+        clip_skip=own.clip_skip if own.clip_skip != clip_skip else None,
+        vae=vae,
+    )
+
+
+def _differing(job: Mapping[str, Any], name: str, first: str) -> str | None:
+    value = job.get(name)
+    if isinstance(value, list):  # a prompt per picture; a tab of ADetailer has one
+        value = value[0] if value and value.count(value[0]) == len(value) else None
+    return None if value in _SAME or value == job.get(first) else value

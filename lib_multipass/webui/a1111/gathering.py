@@ -1,0 +1,202 @@
+"""Everything that a decision needs, read once: from the job or a request, the webui's settings, and the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from modules import devices, sd_vae, shared
+
+from lib_multipass.memory.headers import Facts, remembered
+from lib_multipass.memory.placement import DISK, RAM, Model
+from lib_multipass.plan.args import VAE_MODES
+from lib_multipass.plan.crossing import SECOND
+from lib_multipass.plan.hires import SAME_CHECKPOINT
+from lib_multipass.plan.names import Checkpoint
+from lib_multipass.plan.our_settings import CROSSING_UPSCALER, DEFAULTS, FLAGS, KEEP, RAM_RESERVE, VRAM_RESERVE
+from lib_multipass.plan.roles import Roles
+from lib_multipass.plan.situation import Faces, Hires, Machine, Situation
+from lib_multipass.plan.vae_choice import SETTING, VaeSettings
+from lib_multipass.state import kept
+from lib_multipass.webui.base import host
+
+REFINER_PASS = "hires_fix_refiner_pass"
+MASK_WEIGHT = "inpainting_mask_weight"
+
+
+def of_job(p: Any, roles: Roles) -> Situation:
+    """What stands for a job that is about to run."""
+    return _gather(p, roles, host.adetailer.in_job(p, roles), host.controls.hires_defaults())
+
+
+def of_request(request: Any, roles: Roles, adetailer_args: Sequence[Any]) -> Situation:
+    """What stands for a request that is not run.
+
+    Args:
+        request: anything that has the fields of a txt2img request that matter.
+        roles: its checkpoints.
+        adetailer_args: ADetailer's arguments in it.
+    """
+    return _gather(request, roles, host.adetailer.in_request(adetailer_args, roles), {})
+
+
+def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situation:
+    refiner, no_refiner = _refiner(p)
+    in_use = [roles.base, roles.second, roles.faces, *faces.checkpoints, refiner]
+    named = {checkpoint.filename: checkpoint for checkpoint in in_use if checkpoint is not None}
+    facts = {file: host.files.facts_of(checkpoint) for file, checkpoint in named.items()}
+    asks = {file: host.lending.parts_to_ask_for(named[file], facts[file]) for file in named}
+    wanted = {part for parts in asks.values() for part in parts}
+    recent = kept.recent if wanted else []
+    loaded = host.models.loaded()
+    lenders = [*(model.sd_checkpoint_info for model in loaded), *recent] if wanted else []
+    with_loras = _has_loras(p)
+    return Situation(
+        facts={**{checkpoint.filename: host.files.facts_of(checkpoint) for checkpoint in lenders}, **facts},
+        vaes=_vaes(p, roles, named),
+        machine=_machine(),
+        hires=_hires(p, page),
+        faces=faces,
+        refiner=refiner,
+        no_refiner=no_refiner,
+        alias=host.checkpoints.alias_of(roles.second),
+        known=host.checkpoints.known(),
+        beyond=host.features.beyond(),
+        models={file: model_of(checkpoint, facts[file], with_loras) for file, checkpoint in named.items()},
+        others=[
+            model_of(model.sd_checkpoint_info, host.files.facts_of(model.sd_checkpoint_info), False)
+            for model in loaded
+            if model.sd_checkpoint_info.filename not in named
+        ],
+        asks=asks,
+        loaded=[model.sd_checkpoint_info for model in loaded],
+        hollow={
+            model.sd_checkpoint_info.filename: {part for part in wanted if host.lending.is_hollow(model, part)}
+            for model in loaded
+        },
+        recent=list(recent),
+    )
+
+
+def _refiner(p: Any) -> tuple[Checkpoint | None, str | None]:
+    """The job's refiner as the webui will resolve it, or its name if it leads nowhere."""
+    name = getattr(p, "refiner_checkpoint", None)
+    if name in (None, "", "None", "none"):
+        return None, None
+    found = host.checkpoints.match(name)
+    return found, None if found is not None else name
+
+
+def _vaes(p: Any, roles: Roles, in_use: Iterable[str]) -> VaeSettings:
+    override = host.vaes.named((p.override_settings or {}).get(SETTING))
+    chosen = roles.own.vae
+    return VaeSettings(
+        setting=host.vaes.named(host.options.in_force(p, SETTING)),
+        override=override,
+        path=host.options.flag("vae_path"),
+        files=sd_vae.vae_dict,
+        automatic={file: host.vaes.automatic(file) for file in in_use},
+        over_own=host.options.get("sd_vae_overrides_per_model_preferences", False),
+        are_modules=host.features.vaes_are_modules(),
+        facts=None if chosen in VAE_MODES else remembered(sd_vae.vae_dict[chosen]),
+    )
+
+
+def _hires(p: Any, page: Mapping[str, Any]) -> Hires:
+    stock = vars(p).get("hr_checkpoint_name")
+    cfg_left_out, cfg_of_first = host.features.hires_cfg(p)
+    return Hires(
+        given=vars(p),
+        page=page,
+        same=host.features.choices_of_hires_pass(p),
+        stock=host.checkpoints.match(stock) if stock and stock != SAME_CHECKPOINT else None,
+        latent_upscalers=shared.latent_upscale_modes,
+        pixel_upscalers=pixel_upscalers(),
+        crossing_upscaler=host.options.in_force(p, CROSSING_UPSCALER, DEFAULTS[CROSSING_UPSCALER]),
+        plain_upscaler=host.features.plain_upscaler(),
+        defaults_to_latent=bool(shared.latent_upscale_modes),
+        cfg_left_out=cfg_left_out,
+        cfg_of_first=cfg_of_first,
+        modules=host.vaes.modules(p),
+        mask_weight=getattr(p, MASK_WEIGHT, host.options.in_force(p, MASK_WEIGHT, 1)),
+        refined=host.options.in_force(p, REFINER_PASS, SECOND),
+    )
+
+
+def pixel_upscalers() -> list[str]:
+    """The webui's upscalers that work on pixels."""
+    return [upscaler.name for upscaler in shared.sd_upscalers if upscaler.name != "None"]
+
+
+def _machine() -> Machine:
+    return Machine(
+        vram=host.hardware.vram_to_plan(),
+        ram=host.hardware.ram_free(),
+        vram_reserve=_gigabytes(VRAM_RESERVE),
+        ram_reserve=_gigabytes(RAM_RESERVE),
+        half=host.hardware.computes_in_half(),
+        setting=host.options.get(KEEP, DEFAULTS[KEEP]),
+        flag=FLAGS[host.options.flag(KEEP) or "automatic"],
+        limit=host.models.users_limit(),
+        keeps_in_ram=host.models.users_park_in_ram(),
+        measured=kept.measured,
+        lacks=kept.lacks,
+    )
+
+
+def _gigabytes(name: str) -> int:
+    flag = host.options.flag(name)
+    return int(1e9 * (host.options.get(name, DEFAULTS[name]) if flag is None else flag))
+
+
+def _has_loras(p: Any) -> bool:
+    texts = [text for name in ("prompt", "hr_prompt") for text in _texts(getattr(p, name, ""))]
+    return any("<lora:" in text or "<lyco:" in text for text in texts)
+
+
+def _texts(prompt: Any) -> Iterator[str]:
+    listed = [prompt] if isinstance(prompt, str) else prompt or []
+    return (text for text in listed if isinstance(text, str))
+
+
+def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool) -> Model:
+    """A checkpoint as the placement sees it, used once.
+
+    Args:
+        checkpoint: the checkpoint.
+        facts: what its file is.
+        with_loras: whether a job that uses it names LoRAs.
+    """
+    loaded = host.models.loaded_model(checkpoint)
+    copies = host.files.most_copies(facts) if with_loras else 0
+    if loaded is not None and copies:
+        copies = max(0, copies - host.lora_memory.backup_bytes(loaded))
+    split = host.hardware.is_split(facts) if loaded is None else host.parts.is_split(loaded)
+    foreign = host.vaes.takes_another(checkpoint, loaded)
+    size = host.files.loaded_size(facts, foreign)
+    # The webui copies it where the model lies at that moment: a new one on the device, others in RAM.
+    beside = 0 if split or not foreign else size - host.files.loaded_size(facts)
+    place = DISK if loaded is None else host.hardware.place_of(loaded)
+    return Model(
+        checkpoint.filename,
+        checkpoint.name_for_extra,
+        size,
+        1,
+        place,
+        copies,
+        split,
+        resident=host.files.resident_size(facts) if split else None,
+        beside=beside,
+        held=_held(loaded, place, beside),
+        reading=host.files.read_bytes(checkpoint, facts),
+        reading_vram=facts.file_bytes if host.hardware.files_go_to_the_device() else 0,
+    )
+
+
+def _held(loaded: Any, place: str, beside: int) -> int:
+    """Bytes of a loaded model on the device although it lies in RAM."""
+    if place != RAM:
+        return 0
+    vae = next(iter((getattr(loaded, "base_vae", None) or {}).values()), None)
+    on_device = vae is not None and vae.device.type == devices.device.type != "cpu"
+    return host.parts.held_bytes(loaded) + (beside if on_device else 0)

@@ -1,0 +1,23 @@
+"""The webui's LoRA extension (``extensions-builtin/Lora``, 1.6.0 to 1.10.1), if it is there."""
+
+from __future__ import annotations
+
+import sys
+
+
+def read_anew() -> None:
+    """Let the LoRA extension read its files again when they are next used.
+
+    It keeps a LoRA by name, taken apart for the layers of the checkpoint that was active, and reads it again only if
+    the file is younger than that.
+    """
+    lora = sys.modules.get("networks")
+    for network in [*getattr(lora, "loaded_networks", ()), *getattr(lora, "networks_in_memory", {}).values()]:
+        network.mtime = float("-inf")
+
+
+def file_of(name: str) -> str | None:
+    """The file of a network by the name in a tag; None without the extension, and for what it does not know."""
+    lora = sys.modules.get("networks")
+    by_file, by_alias = getattr(lora, "available_networks", {}), getattr(lora, "available_network_aliases", {})
+    return getattr(by_file.get(name) or by_alias.get(name), "filename", None)
