@@ -74,15 +74,18 @@ def test_a_job_without_multipass_is_left_alone(host, first_pass):
 
 
 def test_the_job_is_forgotten_when_its_first_pass_fails(host, first_pass):
-    p = host.job(True, "beta")
+    p, parts = host.job(True, "beta"), []
 
     def fail(*_args):
+        parts.append(running.part(first_pass.FirstPass))
+        assert parts[0].sampling is p
         raise RuntimeError("out of memory")
 
     p.setup_conds = lambda: setattr(p, "rng", SimpleNamespace(next=fail))
     with pytest.raises(RuntimeError, match="out of memory"):
         host.run(p)
     assert running.job is None
+    assert parts[0].sampling is None
 
 
 def test_a_copy_of_a_finished_job_is_a_job_of_its_own(host):
