@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lib_multipass.memory.header_text import BITS
 from lib_multipass.memory.headers import (
-    BITS,
     CONDITIONING,
     DIFFUSION,
     REFINER,

@@ -4,17 +4,15 @@ A ``.safetensors`` file begins with the length of its header (8 bytes, unsigned,
 (JSON: an object of ``{"dtype", "shape", "data_offsets"}`` by tensor name, and texts under ``__metadata__``), then the
 data without holes; see https://github.com/huggingface/safetensors.
 
-Everything is refused that the format forbids. A header as that library writes it, without blanks and in the order of
-the data, is taken apart by its quotation marks, which takes less than half of the time; any other is read as JSON.
+Everything is refused that the format forbids.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import chain
 from math import prod
 from operator import sub
 from pathlib import Path
@@ -41,7 +39,6 @@ MOST_BRACKETS = 500_000
 
 _MOST_DIMENSIONS = 64
 _NOT_JSON = "The header is not JSON as safetensors files have it."
-_CONTROLS = bytes(range(32))
 
 
 class HeaderError(Exception):
@@ -111,10 +108,20 @@ def tensors_of(text: str, data_bytes: int) -> dict[str, Kind]:
         HeaderError: for a header that is broken or lies.
     """
     try:
-        tensors = from_library(text, data_bytes)
-        return from_json(text, data_bytes) if tensors is None else tensors
+        header = _DECODER.decode(text)
+        # Two tensors of one name are forbidden by the format, but JSON readers keep the second without a word.
+        if isinstance(header, dict) and text.count('"data_offsets"') != len(header) - ("__metadata__" in header):
+            json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError):
         raise HeaderError(_NOT_JSON) from None
+    if not isinstance(header, dict) or not isinstance(header.pop("__metadata__", None), dict | None):
+        raise HeaderError("The header is not an object of tensors.")
+    if not header:
+        return {}
+    try:
+        return _checked(header, data_bytes)
+    except (KeyError, TypeError, ValueError):
+        raise HeaderError("The header describes a tensor in a way that the format does not know.") from None
 
 
 def kind(dtype: str, shape: tuple[int, ...]) -> Kind:
@@ -130,37 +137,6 @@ def kind(dtype: str, shape: tuple[int, ...]) -> Kind:
 
 
 _METADATA = '{"__metadata__":'
-_ENTRY = '"%s":{"dtype":"%s","shape"%s"data_offsets":[%d,%d]},'
-_PIECES = 10
-"""Into how many pieces the quotation marks split an entry; the name is the first."""
-_DTYPE, _SHAPE = 4, 7
-_DIMENSIONS = re.compile(r":\[((?:0|[1-9][0-9]{0,18})(?:,(?:0|[1-9][0-9]{0,18}))*)?\],")
-
-
-def from_library(text: str, data_bytes: int) -> dict[str, Kind] | None:
-    """The tensors by name, if the header is written as the safetensors library writes it; None for any other.
-
-    Names, dtypes and shapes are taken from where that library puts them, and then have to give the same text again.
-    """
-    try:
-        body = text[_end_of_metadata(text) + 1 :].rstrip(" ")
-    except (ValueError, RecursionError):
-        return None
-    pieces = body.split('"')[1:]
-    names, dtypes, shapes = pieces[::_PIECES], pieces[_DTYPE::_PIECES], pieces[_SHAPE::_PIECES]
-    try:
-        tensors = dict(zip(names, map(_Kinds().__getitem__, zip(dtypes, shapes, strict=True)), strict=True))
-    except (KeyError, ValueError):
-        return None
-    ends = list(accumulate([kind.size for kind in tensors.values()]))
-    if not ends or ends[-1] != data_bytes or len(ends) != len(names) or "__metadata__" in tensors or "\\" in body:
-        return None
-    values = [0] * (5 * len(names))
-    values[0::5], values[1::5], values[2::5], values[4::5], values[8::5] = names, dtypes, shapes, ends, ends[:-1]
-    if (_ENTRY * len(names))[:-1] % tuple(values) + "}" != body:
-        return None
-    all_names = "".join(names).encode()
-    return tensors if len(all_names.translate(None, _CONTROLS)) == len(all_names) else None
 
 
 def _end_of_metadata(text: str) -> int:
@@ -175,39 +151,6 @@ def _end_of_metadata(text: str) -> int:
     if not isinstance(metadata, dict):
         raise ValueError(_METADATA)  # noqa: TRY004 - as every other text that is not as expected
     return text.index(",", end, end + 1)
-
-
-class _Kinds(dict):
-    """Kinds by the texts of their dtype and shape, made when they are first asked for."""
-
-    def __missing__(self, texts: tuple[str, str]) -> Kind:
-        dtype, shape = texts
-        found = _DIMENSIONS.fullmatch(shape)
-        if found is None:
-            raise ValueError(shape)
-        self[texts] = known = kind(dtype, tuple(map(int, found[1].split(","))) if found[1] else ())
-        return known
-
-
-def from_json(text: str, data_bytes: int) -> dict[str, Kind]:
-    """The tensors by name.
-
-    Raises:
-        HeaderError: for tensors that do not agree with each other or with the data.
-        ValueError, RecursionError: when it is not JSON.
-    """
-    header = _DECODER.decode(text)
-    # Two tensors of one name are forbidden by the format, but JSON readers keep the second without a word.
-    if isinstance(header, dict) and text.count('"data_offsets"') != len(header) - ("__metadata__" in header):
-        json.loads(text, object_pairs_hook=_unique)
-    if not isinstance(header, dict) or not isinstance(header.pop("__metadata__", None), dict | None):
-        raise HeaderError("The header is not an object of tensors.")
-    if not header:
-        return {}
-    try:
-        return _checked(header, data_bytes)
-    except (KeyError, TypeError, ValueError):
-        raise HeaderError("The header describes a tensor in a way that the format does not know.") from None
 
 
 def _refuse(number: str) -> NoReturn:

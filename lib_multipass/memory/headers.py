@@ -29,7 +29,7 @@ from lib_multipass.memory.architectures import (  # noqa: F401 - told with the f
     architecture_of,
     dimension,
 )
-from lib_multipass.memory.header_text import BITS, HeaderError, Kind, UnreadHeaderError
+from lib_multipass.memory.header_text import HeaderError, Kind, UnreadHeaderError
 from lib_multipass.memory.missing import DIFFUSION_MODEL, lacking
 
 CHECKPOINT, DIFFUSION_ALONE, VAE_ALONE, LORA = "checkpoint", "diffusion model alone", "VAE", "LoRA"
@@ -70,10 +70,6 @@ class Facts:
     def latent(self) -> str | None:
         """Name of the latent space, if the architecture is known."""
         return LATENTS.get(self.architecture)
-
-    def stored_bytes(self, component: str) -> int:
-        """Bytes of a component in the file."""
-        return sum(count * BITS[dtype] for dtype, count in self.parameters.get(component, {}).items()) // 8
 
 
 _known: dict[str, tuple[tuple[int, int], Facts]] = {}

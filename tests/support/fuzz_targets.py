@@ -12,14 +12,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from lib_multipass.memory import header_text, lora_files
-from lib_multipass.memory.header_text import BITS, HeaderError
+from lib_multipass.memory import lora_files
+from lib_multipass.memory.header_text import BITS
 from lib_multipass.memory.headers import DIFFUSION, Facts, read_facts, tensors_and_metadata
 from lib_multipass.plan import args as fields
 from lib_multipass.plan import pasting
 from lib_multipass.plan.args import PassArgs
 from lib_multipass.words import MultipassError
 from support.fuzz_watch import Source
+from support.stored import stored_bytes
 
 LONGEST_SENTENCE = 12_000
 """Characters: a name of 1,000 stands in it, of which each may be written with ten."""
@@ -205,7 +206,7 @@ _LONGEST_HEADER = 500_000
 
 
 def read_header(source: Source) -> None:
-    """The header reader on a file: facts, never an exception, and the same from both of its readers."""
+    """The header reader on a file: facts, never an exception."""
     kind = source.below(4)
     if kind == 0:
         raw, size = source.rest(), 0
@@ -223,29 +224,8 @@ def read_header(source: Source) -> None:
     facts = read_facts(_FILE)
     assert isinstance(facts, Facts)
     assert facts.problem is None or 0 < len(facts.problem) < 500, facts.problem
-    assert facts.stored_bytes(DIFFUSION) <= facts.file_bytes
+    assert stored_bytes(facts, DIFFUSION) <= facts.file_bytes
     lora_files.architecture(*tensors_and_metadata(_FILE))
-    if kind:
-        _both_read_the_same(raw[8:], size - len(raw))
-
-
-def _both_read_the_same(raw: bytes, data: int) -> None:
-    try:
-        text = raw.decode("utf-8")
-        quick = header_text.from_library(text, data)
-    except ValueError:
-        return
-    if quick is None:
-        return
-    try:
-        slow = header_text.from_json(text, data)
-    except (HeaderError, ValueError, RecursionError) as error:
-        raise AssertionError("only the quick reader takes it") from error
-    assert _plain(quick) == _plain(slow)
-
-
-def _plain(tensors: dict[str, Any]) -> dict[str, Any]:
-    return {name: (kind.dtype, kind.shape, kind.count, kind.size) for name, kind in tensors.items()}
 
 
 def clean() -> None:

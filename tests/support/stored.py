@@ -3,6 +3,8 @@
 import json
 import struct
 
+from lib_multipass.memory.header_text import BITS
+
 MODEL = "model.diffusion_model."
 
 
@@ -122,3 +124,8 @@ HOSTILE = {
     ),
     "place twice": (b'{"a":{"dtype":"F16","shape":[4],"data_offsets":[8,16],"data_offsets":[0,8]}}', NOT_JSON),
 }
+
+
+def stored_bytes(facts, component):
+    """Bytes of a component in its file."""
+    return sum(count * BITS[dtype] for dtype, count in facts.parameters.get(component, {}).items()) // 8

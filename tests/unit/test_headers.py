@@ -32,7 +32,7 @@ from lib_multipass.memory.headers import (
     read_facts,
     remembered,
 )
-from support.stored import HOSTILE, MODEL, SD1_TEXT, entries, entry, store, unet
+from support.stored import HOSTILE, MODEL, SD1_TEXT, entries, entry, store, stored_bytes, unet
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_components(path):
         OTHER: {"F16": 2001},
     }
     assert facts.matrices == {DIFFUSION: 288 + 256 + 64, TEXT: 32 + 9, T5: 25, VAE: 288}
-    assert (facts.stored_bytes(TEXT), facts.stored_bytes("nothing")) == (2 * (99 * 32 + 53), 0)
+    assert (stored_bytes(facts, TEXT), stored_bytes(facts, "nothing")) == (2 * (99 * 32 + 53), 0)
 
 
 def test_dtypes_are_counted_apart(path):
@@ -161,7 +161,7 @@ def test_dtypes_are_counted_apart(path):
     }
     facts = read_facts(store(path, header))
     assert facts.parameters == {DIFFUSION: {"F8_E4M3": 16, "F32": 3, "I64": 1}}
-    assert facts.stored_bytes(DIFFUSION) == 36
+    assert stored_bytes(facts, DIFFUSION) == 36
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -301,7 +301,7 @@ def test_true_headers_are_read_in_any_order(tmp_path_factory, shapes, data):
     facts = read_facts(store(tmp_path_factory.getbasetemp() / "true.safetensors", mixed))
     assert facts.problem is None
     total = sum(entry["data_offsets"][1] - entry["data_offsets"][0] for entry in header.values())
-    assert sum(facts.stored_bytes(component) for component in facts.parameters) == total
+    assert sum(stored_bytes(facts, component) for component in facts.parameters) == total
 
 
 @pytest.fixture
@@ -329,13 +329,13 @@ def test_changed_file_is_read_again(path, reads):
     """One that has another size at the same time of change, and one of the same size that was changed later."""
     store(path, entries({"model.a": [4]}))
     then = path.stat().st_mtime_ns
-    assert remembered(path).stored_bytes(DIFFUSION) == 8
+    assert stored_bytes(remembered(path), DIFFUSION) == 8
     store(path, entries({"model.a": [5]}))
     os.utime(path, ns=(then, then))
-    assert remembered(path).stored_bytes(DIFFUSION) == 10
+    assert stored_bytes(remembered(path), DIFFUSION) == 10
     store(path, entries({"other.a": [5]}))
     os.utime(path, ns=(then, then + 1_000_000_000))
-    assert remembered(path).stored_bytes(DIFFUSION) == 0
+    assert stored_bytes(remembered(path), DIFFUSION) == 0
     assert (len(reads), len(headers._known)) == (3, 1)
 
 
