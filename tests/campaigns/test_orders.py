@@ -19,7 +19,7 @@ from support.pretended import empty, whole_parts
 from support.probe.multipass_whole import seen
 
 pytestmark = pytest.mark.slow
-SMALL, ON_EACH, SPLIT = 10, 500, 50
+SMALL, ON_EACH, SPLIT = 5, 500, 50
 """Sequences on each kind of host, which have different ones: a sample, all, and all with ``--medvram``."""
 OPTIONS = {
     "sd_model_checkpoint": "alpha.safetensors",
@@ -41,6 +41,7 @@ class Ground:
         originals.mkdir()
         for content in CONTENTS:
             shutil.copy(self.folder / f"{content}.safetensors", originals)
+        self.configs = {path: path.read_bytes() for path in self.folder.glob("*.yaml")}
         self.options = {**host.shared.opts.data, **OPTIONS}
         self.files = order_checks.Files(originals, Path(host.sd_vae.vae_dict[OTHER]))
         host.reload_ui()  # the API is there by then, and is wrapped from then on
@@ -95,6 +96,8 @@ def ground(host, tmp_path):
     made = Ground(host, tmp_path / "originals")
     yield made
     made.reset()
+    for path, config in made.configs.items():
+        path.write_bytes(config)
 
 
 def check(ground: Ground, expected: Expected):
