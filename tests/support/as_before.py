@@ -5,6 +5,7 @@ Nothing of it is listed here: it is found by looking, so that what comes new is 
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 import threading
@@ -13,7 +14,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import torch
@@ -41,6 +42,8 @@ class Same:
 
 def still(value: Any, depth: int = DEEPEST) -> Any:
     """A value as it is now, to compare with later."""
+    if type(value) is FunctionType:  # most of what there is
+        return Same(value)
     if isinstance(value, PLAIN):
         return value
     if isinstance(value, weakref.ref):
@@ -59,7 +62,12 @@ def still(value: Any, depth: int = DEEPEST) -> Any:
 
 
 def _is_ours(value: Any) -> bool:
-    return type(value).__module__.partition(".")[0] == OURS
+    return _package(type(value)) == OURS
+
+
+@functools.cache
+def _package(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
 
 
 def look(host: Any, job: Any = None, weights: bool = False) -> dict[str, Any]:
@@ -108,8 +116,9 @@ def _is_object_of_ours(value: Any) -> bool:
 def _inside(name: str, value: Any, known: set[int]) -> Iterator[tuple[str, Any]]:
     """What a class or an object of the webui's or of ours has, once for all the modules that it is named in."""
     kind = value if isinstance(value, type) else type(value)
-    known_kind = kind.__module__.partition(".")[0] in (OURS, *HOSTS) and not issubclass(kind, torch.nn.Module)
-    if not known_kind or not hasattr(value, "__dict__") or id(value) in known:
+    if _package(kind) not in (OURS, *HOSTS) or issubclass(kind, torch.nn.Module):
+        return
+    if not hasattr(value, "__dict__") or id(value) in known:
         return
     known.add(id(value))
     for part, found in list(vars(value).items()):
