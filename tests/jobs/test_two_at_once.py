@@ -11,7 +11,7 @@ from support.client import RefusedError
 from support.jobs import A, B, C, adetailer, hires, multipass, warm, without
 from support.page import Page
 
-LONG = {"steps": 40, "n_iter": 20}
+LONG = {"steps": 40, "n_iter": 8}
 """Long enough to be met while it runs."""
 
 
