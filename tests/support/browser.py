@@ -48,9 +48,10 @@ def chromium() -> Iterator[Browser]:
 class Tab:
     """A browser tab with the page of a webui."""
 
-    def __init__(self, page: Page, server: Server) -> None:
+    server: Server
+
+    def __init__(self, page: Page) -> None:
         self.page = page
-        self.server = server
         self.complaints: list[str] = []
         """Errors, and what the console says of our file."""
         self.plans = 0
@@ -61,6 +62,17 @@ class Tab:
         page.on("request", self._note_request)
         page.on("requestfinished", self._note_answer)
         page.on("requestfailed", self._note_answer)
+
+    def go_to(self, server: Server, query: str = "") -> Tab:
+        """Load the page of this webui, as if the tab were new."""
+        self.server = server
+        self.complaints.clear()
+        return self.open(query)
+
+    def leave(self) -> None:
+        """Make the tab empty."""
+        self.page.mouse.move(0, 0)
+        self.page.goto("about:blank")
 
     def open(self, query: str = "") -> Tab:
         """Load the page and wait until it is ready."""
@@ -75,6 +87,7 @@ class Tab:
         )
         assert self._asks >= 0
         self.plans = self._answers = 0
+        self.page.evaluate(SETTLED)  # a dropdown that is opened at once may stay open
         return self
 
     def part(self, name: str) -> Locator:
