@@ -17,6 +17,7 @@ from lib_multipass.state import kept
 from support import webuis
 from support.browser import Tab, chromium
 from support.closing import Closing
+from support.hosts import NEO
 from support.scale import ALL, SCALES, SMALL, Scale, leave_out
 from support.workers import FromBothEnds, in_order
 
@@ -109,6 +110,7 @@ def _running_pair(webui: webuis.Webui, folder: Path) -> Iterator[Pair]:
         webuis.running(webui, folder / "ours") as ours,
         webuis.running(webui, folder / "stock", multipass=False, config={"sd_checkpoints_limit": 6}) as stock,
     ):
+        stock.client.afresh = webui.kind is NEO
         yield Pair(ours, stock)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from support.client import Rendered
-from support.hosts import REFORGE
-from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, warm
+from support.hosts import A1111, REFORGE
+from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, need_limits, warm
 from support.settings import settings
 from support.webuis import Server
 
@@ -24,8 +24,8 @@ def beside(server: Server) -> dict:
 
 
 def layers_of(server: Server, checkpoint: str) -> list[str]:
-    """Whose layers the webui has at hand for tiling; reForge looks for them whenever it needs them."""
-    return [] if server.webui.kind is REFORGE else [checkpoint]
+    """Whose layers the webui has at hand for tiling; the forks look for them whenever they need them."""
+    return [checkpoint] if server.webui.kind is A1111 else []
 
 
 def seams(picture: np.ndarray) -> float:
@@ -80,6 +80,7 @@ def test_a_plain_job_after_a_tiled_one(pair):
 
 
 def test_parked_models_are_left_clean_for_a_users_higher_limit(pair):
+    need_limits(pair.ours.webui)
     with settings(pair.ours, sd_checkpoints_limit=3):
         expected = warm(pair.ours, override_settings={"sd_model_checkpoint": B})
         pair.ours.client.txt2img()
@@ -92,7 +93,8 @@ def test_parked_models_are_left_clean_for_a_users_higher_limit(pair):
         pair.ours.client.txt2img(**hires(), alwayson_scripts=multipass(True, B))
 
 
-def test_a_user_of_a_higher_limit_who_never_ticks_stays_with_the_webuis_ways(start):
+def test_a_user_of_a_higher_limit_who_never_ticks_stays_with_the_webuis_ways(webui, start):
+    need_limits(webui)
     jobs = [{"tiling": True}, {"override_settings": {"sd_model_checkpoint": B}}, {"tiling": True}, {}]
     seen = []
     for with_us in (False, True):
@@ -110,7 +112,7 @@ def near(got: Rendered, expected: Rendered) -> bool:
 
 def test_a_vae_that_was_parked_before_the_webui_turned_to_float32(webui, start):
     """Black pictures make the webui compute its VAEs in float32 from then on; it turns the active one alone."""
-    if webui.kind is REFORGE:
+    if webui.kind is not A1111:
         pytest.skip("this webui does not turn")
     ticked = {**hires("Lanczos"), "alwayson_scripts": multipass(True, B)}
     with start(config={"sd_checkpoints_limit": 3}) as server:
@@ -186,7 +188,7 @@ def test_embeddings_that_were_added_meanwhile_are_found(pair):
     need_xl(pair.ours)
     need_embeddings(pair.ours)
     warm(pair.ours, **hires("Lanczos"), alwayson_scripts=multipass(True, XL))
-    folder = pair.ours.data / "embeddings"
+    folder = pair.ours.data / pair.ours.webui.kind.embeddings
     fresh = folder / "fresh.safetensors"
     fresh.write_bytes((folder / "mood-sd1.safetensors").read_bytes())
     try:

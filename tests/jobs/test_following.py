@@ -8,7 +8,19 @@ from __future__ import annotations
 import pytest
 
 from support.baked import bake
-from support.jobs import B, C, adetailer, cfg_by_hand, differences, hires, multipass, need_adetailer, warm, without
+from support.jobs import (
+    B,
+    C,
+    adetailer,
+    cfg_by_hand,
+    differences,
+    hires,
+    multipass,
+    need_adetailer,
+    need_clip_skip_in_tabs,
+    warm,
+    without,
+)
 
 PROMPTS = {"hr_prompt": "a dog, night", "hr_negative_prompt": "sun"}
 IN_TAB = {"ad_prompt": "a dog, night", "ad_negative_prompt": "sun"}
@@ -68,6 +80,8 @@ SETTINGS = {
 def test_settings(pair, name):
     need_fields(pair)
     hires_values, own, tab = SETTINGS[name]
+    if "ad_clip_skip" in tab:
+        need_clip_skip_in_tabs(pair.ours.webui)
     job = {**hires("Lanczos"), **hires_values, "n_iter": 2}
     options = pair.ours.client.get("/sdapi/v1/options")
     pair.stock.client.post("/probe/by_hand", own)
@@ -96,6 +110,7 @@ def test_scheduler(pair):
 
 def test_what_a_tab_sets_goes_first(pair):
     need_fields(pair)
+    need_clip_skip_in_tabs(pair.ours.webui)
     tab = {
         **{"ad_use_cfg_scale": True, "ad_cfg_scale": 2.0, "ad_use_clip_skip": True, "ad_clip_skip": 2},
         **{"ad_use_sampler": True, "ad_sampler": "Heun"},

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from support.client import RefusedError
-from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, warm
+from support.jobs import A, B, C, adetailer, hires, limit, multipass, need_adetailer, need_limits, warm
 
 pytestmark = pytest.mark.both
 TOO_MUCH = "1000"
@@ -27,7 +27,7 @@ def test_wishes_for_the_cpu_keep_in_ram(pair, keep):
     got = warm(pair.ours, **hires("Lanczos"), alwayson_scripts=wished(keep))
     state = pair.ours.client.probe()
     assert got.same_as(expected)
-    assert (state["reads"], state["builds"], state["limit"]) == ([], [], 2)
+    assert (state["reads"], state["builds"], state["limit"]) == ([], [], limit(pair.ours, 2))
     assert sorted(state["loaded"]) == [A, B]
 
 
@@ -38,7 +38,7 @@ def test_as_the_webui_is_set(pair):
     state = pair.ours.client.probe()
     assert got.same_as(expected)
     assert sorted(state["reads"]) == [A, B]
-    assert (state["limit"], state["loaded"], state["empty"]) == (1, [B], [])
+    assert (state["limit"], state["loaded"], state["empty"]) == (limit(pair.ours, 1), [B], [])
 
 
 def test_the_setting_stands_behind_automatic(start):
@@ -53,7 +53,7 @@ def test_the_flag_is_the_most(start):
     with start("--multipass-keep", "webui") as server:
         warm(server, **hires("Lanczos"), alwayson_scripts=wished("In RAM"))
         state = server.client.probe()
-        assert (len(state["reads"]), state["limit"]) == (2, 1)
+        assert (len(state["reads"]), state["limit"]) == (2, limit(server, 1))
 
 
 def test_too_little_memory_keeps_nothing_and_is_right(pair, start):
@@ -69,7 +69,7 @@ def test_too_little_memory_keeps_nothing_and_is_right(pair, start):
         state = server.client.probe()
         assert got.same_as(expected)
         assert len(state["reads"]) == 3
-        assert (state["limit"], state["loaded"], state["empty"]) == (1, [C], [])
+        assert (state["limit"], state["loaded"], state["empty"]) == (limit(server, 1), [C], [])
         assert "alpha, beta, gamma are loaded every time" in server.log
         plan = server.client.post("/multipass/v1/plan", {**hires(), "alwayson_scripts": multipass(True, B)})
         assert [kept["then"] for kept in plan["checkpoints"]] == ["disk", "disk"]
@@ -87,7 +87,7 @@ def test_release(pair):
     state = pair.ours.client.probe()
     assert (answer["released"], answer["kept"]) == ([B], [A])
     assert answer["bytes"] == pytest.approx(sizes[B], rel=0.04)
-    assert (state["loaded"], state["limit"], state["empty"]) == ([A], 1, [])
+    assert (state["loaded"], state["limit"], state["empty"]) == ([A], limit(pair.ours, 1), [])
     again = pair.ours.client.post("/multipass/v1/release")
     assert again["released"] == []
     assert pair.ours.client.txt2img().same_as(expected)
@@ -95,7 +95,8 @@ def test_release(pair):
     assert warm(pair.ours, **job(True, B)).same_as(first)
 
 
-def test_a_users_own_limit_survives_a_release(start):
+def test_a_users_own_limit_survives_a_release(webui, start):
+    need_limits(webui)
     with start(config={"sd_checkpoints_limit": 2}) as server:
         warm(server, **hires(), alwayson_scripts={**adetailer(server), **multipass(True, B, C)})
         answer = server.client.post("/multipass/v1/release")

@@ -11,7 +11,20 @@ import json
 import pytest
 
 from support.client import RefusedError, Rendered
-from support.jobs import A, B, C, adetailer, differences, hires, multipass, need_adetailer, warm, without
+from support.jobs import (
+    A,
+    B,
+    C,
+    adetailer,
+    differences,
+    hires,
+    limit,
+    multipass,
+    need_adetailer,
+    need_limits,
+    warm,
+    without,
+)
 from support.scale import matrix
 from support.webuis import Server
 
@@ -118,13 +131,13 @@ def test_a_third_checkpoint_is_let_go_when_two_are_enough(pair):
 def test_a_plain_job_gives_the_memory_back(pair):
     expected = warm(pair.stock)
     warm(pair.ours, **hires(), alwayson_scripts=multipass(True, B))
-    assert pair.ours.client.probe()["limit"] == 2
+    assert pair.ours.client.probe()["limit"] == limit(pair.ours, 2)
     got = pair.ours.client.txt2img()
     state = pair.ours.client.probe()
     assert got.same_as(expected)
     assert got.infotexts == expected.infotexts
     assert state["loaded"] == [A]
-    assert (state["reads"], state["builds"], state["empty"], state["limit"]) == ([], [], [], 1)
+    assert (state["reads"], state["builds"], state["empty"], state["limit"]) == ([], [], [], limit(pair.ours, 1))
     assert pair.ours.client.txt2img().same_as(expected)
 
 
@@ -355,7 +368,8 @@ def test_a_temporary_vae_comes_off_again(pair, start):
 
 
 @pytest.mark.both
-def test_a_users_higher_limit_stays(start):
+def test_a_users_higher_limit_stays(webui, start):
+    need_limits(webui)
     with start(config={"sd_checkpoints_limit": 3}) as server:
         for checkpoint in (B, C, B):
             server.client.txt2img(**hires(), alwayson_scripts=multipass(True, checkpoint))

@@ -13,6 +13,8 @@ import numpy as np
 import requests
 from PIL import Image
 
+from support.hosts import A1111, Kind
+
 
 class RefusedError(Exception):
     """The webui answered with an error."""
@@ -56,8 +58,11 @@ class Rendered:
 class Client:
     """Requests to one running webui."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, kind: Kind = A1111, by_hand: bool = False) -> None:
+        self.url, self.kind, self.by_hand = url, kind, by_hand
+        self.afresh = False
+        """Whether every job begins without models and encoded prompts. Forge Neo confuses by hand what one job encoded
+        for its hires pass with what the next one needs."""
 
     def wait(self, until: float) -> None:
         """Wait until it answers; only once its log says that it is up."""
@@ -105,7 +110,9 @@ class Client:
 
     def render(self, kind: str, body: dict) -> Rendered:
         """Render what the body says, and nothing more."""
-        answer = self.post(f"/sdapi/v1/{kind}", body)
+        if self.afresh:
+            self.post("/probe/afresh")
+        answer = self.post(f"/sdapi/v1/{kind}", self.kind.fitted(body, self.by_hand))
         info = json.loads(answer["info"])
         pictures = [_decode(encoded) for encoded in answer["images"]]
         return Rendered(pictures, info["infotexts"], answer["images"], info)

@@ -29,6 +29,37 @@ class Kind:
 
     hires_cfg: bool = False
     """Whether the hires pass has a CFG scale of its own, ``hr_cfg``."""
+    latent_upscalers: bool = True
+    limits: bool = True
+    """Whether a setting says how many checkpoints stay loaded (``sd_checkpoints_limit``)."""
+    vaes_are_modules: bool = False
+    """Whether a VAE is chosen as a module, with which its checkpoint is built: what has another one is loaded anew."""
+    makes_files: bool = True
+    """Whether it comes with the model code that the tests' files are made with (``support/real_files.py``)."""
+    embeddings: str = "embeddings"
+    """Their folder in its data folder."""
+    clip_skip_in_tabs: bool = True
+    """Whether ADetailer's tabs have a clip skip of their own."""
+    adetailer: Mapping[str, Any] = field(default_factory=dict)
+    """What a tab says besides, so that the tests' detector finds one face."""
+
+    def fitted(self, body: dict, by_hand: bool) -> dict:
+        """A request as it has to be here.
+
+        Args:
+            body: as for the others.
+            by_hand: whether it goes to a webui without Multipass.
+        """
+        if self is not NEO:
+            return body
+        fitted = dict(body)
+        if fitted.get("hr_upscaler") in ("Latent", "Lanczos"):
+            fitted["hr_upscaler"] = "None"  # the one that is always there, which resizes as Lanczos
+        if fitted.get("hr_cfg") == 0:
+            fitted["hr_cfg"] = fitted.get("cfg_scale", 7)
+        if by_hand and fitted.get("enable_hr"):
+            fitted.setdefault("hr_additional_modules", ["Use same choices"])
+        return fitted
 
     def is_ready(self, log: str) -> bool:
         """Whether it is up."""
@@ -47,7 +78,30 @@ REFORGE = Kind(
     hires_cfg=True,
 )
 A1111 = Kind("A1111", has=("modules",), flags=_OF_A1111, on_cpu=_CPU_OF_A1111, ready=(_STARTED, r"Model loaded in "))
-KINDS = (REFORGE, A1111)
+NEO = Kind(
+    "Forge Neo",
+    has=("backend", "modules_forge"),
+    flags=(*FLAGS, "--use-pytorch-cross-attention"),
+    on_cpu=("--cpu",),
+    ready=(_STARTED,),  # it loads its first model for the first job
+    config={
+        "VERSION_UID": "PY313",  # else it waits for a key
+        "forge_unet_storage_dtype": "Automatic",  # overrides of what is not stored stay for good
+        "forge_additional_modules": [],
+        "sd_noise_schedule": "Default",
+        "tiling": False,
+        "ad_match_inpaint_bbox_size": "Off",  # else each face is painted in about 1024 x 1024
+    },
+    hires_cfg=True,
+    latent_upscalers=False,
+    limits=False,
+    vaes_are_modules=True,
+    makes_files=False,
+    embeddings="models/embeddings",
+    clip_skip_in_tabs=False,
+    adetailer={"ad_mask_k": 1},
+)
+KINDS = (REFORGE, NEO, A1111)
 """In the order in which they are asked."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.client import Client, Rendered
-from support.webuis import Server
+from support.webuis import Server, Webui
 
 A, B, C = "alpha", "beta", "gamma"
 """The checkpoints of every webui under test; A is the selected one."""
@@ -37,7 +37,7 @@ def adetailer(server: Server, *checkpoints, **more):
     model = "always.pt" if server.webui.real else "face_yolov8n.pt"
     tab = {"ad_model": model, **more}
     if server.webui.real:
-        tab |= {"ad_inpaint_width": 64, "ad_inpaint_height": 64}
+        tab |= {"ad_inpaint_width": 64, "ad_inpaint_height": 64, **server.webui.kind.adetailer}
     tabs = [tab | ({"ad_use_checkpoint": True, "ad_checkpoint": one} if one else {}) for one in checkpoints or [None]]
     return {"ADetailer": {"args": [True, False, *tabs]}}
 
@@ -58,10 +58,26 @@ def need_adetailer(pair):
         pytest.skip("this webui has no ADetailer; put it into its extensions folder or name it in MULTIPASS_ADETAILER")
 
 
+def need_limits(webui: Webui) -> None:
+    if not webui.kind.limits:
+        pytest.skip("this webui has no setting for how many checkpoints stay loaded (sd_checkpoints_limit)")
+
+
+def limit(server: Server, number: int) -> int | None:
+    """What the probe says of that setting where it reads as this number; None without one."""
+    return number if server.webui.kind.limits else None
+
+
+def need_clip_skip_in_tabs(webui: Webui) -> None:
+    if not webui.kind.clip_skip_in_tabs:
+        pytest.skip("this webui's ADetailer has no clip skip of its own")
+
+
 def warm(server: Server, **body) -> Rendered:
     """A picture made when every model exists: building one shifts the VAE's noise a little."""
-    server.client.txt2img(**body)
-    server.client.probe()
+    if not server.client.afresh:
+        server.client.txt2img(**body)
+        server.client.probe()
     return server.client.txt2img(**body)
 
 

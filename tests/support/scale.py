@@ -92,6 +92,8 @@ def _reason(item: pytest.Item, scale: Scale) -> str:
     webui = webui if isinstance(webui, webuis.Webui) else None
     marks = {mark.name for mark in item.iter_markers()}
     skipped = "campaign" in marks or ("in_turn" in marks and sum(item.callspec.indices.values()) % 2)
+    if webui and not webui.kind.latent_upscalers and item.callspec.params.get("upscaler") == "Latent":
+        return WITHOUT_LATENTS
     if webui is None or webui.real:
         return OF_FULL if scale.name == SMALL and skipped and not webui else ""
     if "real" in marks:
@@ -100,5 +102,6 @@ def _reason(item: pytest.Item, scale: Scale) -> str:
     return OF_FULL if scale.name == SMALL and (older or skipped) else ""
 
 
+WITHOUT_LATENTS = "of latent upscalers, which a given webui does not have"
 OF_FULL = "of the full matrices (--scale full)"
 FOR_REAL = f"and the folder tests/real for real webuis ({webuis.GIVEN}, see README.md)"

@@ -29,6 +29,8 @@ from support.hosts import A1111, Kind, kind_of, one_each
 REPOSITORY = Path(__file__).parents[2]
 MINIATURE = REPOSITORY / "tests" / "webui"
 GIVEN = "MULTIPASS_WEBUI"
+FILES = "MULTIPASS_FILES"
+"""A variable with the folder of what ``real_files.py`` has made, for a webui without the model code for it."""
 HOW_TO_GIVE = f"set {GIVEN} to the folder of a webui (several: separated by {os.pathsep!r}) to run this on it"
 
 # One thread: ultralytics changes torch's thread count on first use, which changes the last bit of later pictures.
@@ -165,7 +167,7 @@ def running(
         **(environment or {}),
     }
     process = _launch(webui, arguments, variables, data / "log.txt")
-    server = Server(webui, data, Client(f"http://127.0.0.1:{port}"), process)
+    server = Server(webui, data, Client(f"http://127.0.0.1:{port}", webui.kind, not multipass), process)
     try:
         _wait(server)
         yield server
@@ -210,6 +212,8 @@ def fill(
         _link(folder, extensions / folder.name)
     if checkpoints:
         shutil.copytree(_real_files(webui) if webui.real else make_miniature_files(), data, dirs_exist_ok=True)
+        if webui.kind.embeddings != A1111.embeddings:
+            (data / A1111.embeddings).rename(data / webui.kind.embeddings)
     wanted = {**CONFIG, **webui.kind.config, **config}
     settings = {name: value for name, value in wanted.items() if value is not None}
     (data / "config.json").write_text(json.dumps(settings), encoding="utf-8")
@@ -229,10 +233,22 @@ def make_miniature_files() -> Path:
 
 def _real_files(webui: Webui) -> Path:
     """Checkpoints, VAE and face detector for real webuis, made by the model code of the first one that needs them."""
+    if not webui.kind.makes_files:
+        return _made_elsewhere(webui)
     maker = Path(__file__).with_name("real_files.py")
     detector = ["--detector"] if webui.adetailer else []
     command = [webui.python, str(maker), "--repositories", str(webui.root / "repositories"), *detector]
     return _made("real", command, webui.root, (maker, maker.with_name("real_sdxl.py")))
+
+
+def _made_elsewhere(webui: Webui) -> Path:
+    """Those that another webui has made for its own tests, or that were made by hand."""
+    files = Path(os.environ.get(FILES) or REPOSITORY / ".cache" / "real")
+    if not (files / "multipass-tiny.json").exists():
+        raise RuntimeError(
+            f"{webui} cannot make the tests' files: run a test on a stock webui first, or let {FILES} name a folder"
+        )
+    return files
 
 
 def _made(name: str, command: list[str], folder: Path, sources: Iterable[Path] = ()) -> Path:

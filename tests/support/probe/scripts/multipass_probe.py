@@ -11,9 +11,10 @@ import os
 import time
 from pathlib import Path
 
+import multipass_models
 import psutil
 import torch
-from modules import script_callbacks, scripts, sd_models, sd_vae, shared
+from modules import processing, script_callbacks, scripts, sd_models, sd_vae, shared
 
 try:  # the miniature's
     from mini import device, events
@@ -49,9 +50,14 @@ def built_file(checkpoint_info=None, *_args, **_kwargs):
     return (checkpoint_info or sd_models.select_checkpoint()).filename
 
 
-note_calls("read_state_dict", "reads", lambda checkpoint_file, *_args, **_kwargs: checkpoint_file)
+if not multipass_models.IS_NEO:
+    note_calls("read_state_dict", "reads", lambda checkpoint_file, *_args, **_kwargs: checkpoint_file)
 FORGE_LOADER = getattr(sd_models, "forge_loader", None)
-if hasattr(FORGE_LOADER, "load_model_for_a1111"):  # reForge reads by another function; load_model finds loaded ones too
+if multipass_models.IS_NEO:
+    multipass_models.note_loads(seen)
+elif hasattr(
+    FORGE_LOADER, "load_model_for_a1111"
+):  # reForge reads by another function; load_model finds loaded ones too
     note_calls("get_checkpoint_state_dict", "reads", lambda info, *_args, **_kwargs: info.filename)
 
     def built_by_forge(timer, checkpoint_info=None, **_kwargs):
@@ -84,15 +90,16 @@ if os.environ.get("PROBE_TIMES"):
     from modules import hashes
 
     note_times(hashes, "sha256", "hashes", lambda filename, *_args: Path(filename).stem)
-    note_times(sd_models, "reload_model_weights", "swaps", lambda *_args: shared.sd_model.sd_checkpoint_info.filename)
+    swap = "forge_model_reload" if multipass_models.IS_NEO else "reload_model_weights"
+    note_times(sd_models, swap, "swaps", lambda *_args: shared.sd_model.sd_checkpoint_info.filename)
     script_callbacks.on_cfg_denoiser(lambda _params: timed["steps"].append(time.perf_counter()))
 
-if os.environ.get("PROBE_SHARED_CONFIG"):
+if os.environ.get("PROBE_SHARED_CONFIG") and not multipass_models.IS_NEO:
     from modules import sd_models_config
 
     sd_models_config.config_default = os.environ["PROBE_SHARED_CONFIG"]
 
-if os.environ.get("PROBE_TEXT_ENCODER"):
+if os.environ.get("PROBE_TEXT_ENCODER") and not multipass_models.IS_NEO:
     import open_clip
 
     open_clip.add_model_config(os.environ["PROBE_TEXT_ENCODER"])
@@ -112,17 +119,17 @@ class Probe(scripts.Script):
         self.note(p)
 
     def after_extra_networks_activate(self, p, *args, **kwargs):
-        if p.is_hr_pass and by_hand:
+        if p.is_hr_pass and by_hand and not multipass_models.IS_NEO:
             self.stored = shared.opts.data["CLIP_stop_at_last_layers"], p.cfg_scale
             shared.opts.data["CLIP_stop_at_last_layers"] = by_hand.get("clip_skip", self.stored[0])
 
     def before_hr(self, p, *args):
-        if by_hand:
+        if by_hand and not multipass_models.IS_NEO:
             shared.opts.data["CLIP_stop_at_last_layers"] = self.stored[0]
             p.cfg_scale = by_hand.get("cfg_scale", p.cfg_scale)
 
     def postprocess_batch(self, p, *args, **kwargs):
-        if by_hand:
+        if by_hand and not multipass_models.IS_NEO:
             p.cfg_scale = self.stored[1]
 
     def postprocess(self, p, processed, *args):
@@ -130,6 +137,30 @@ class Probe(scripts.Script):
 
     def note(self, p):
         seen["options"].append(copy.deepcopy(shared.opts.data))
+
+
+def encode_by_hand():
+    """Neo has no hook before it encodes the hires pass's prompts: by hand its function is wrapped; once, as above."""
+    owner = processing.StableDiffusionProcessingTxt2Img
+    original = owner.calculate_hr_conds
+    if getattr(original, "is_probed", False):
+        return
+
+    def calculate_hr_conds(self):
+        data = shared.opts.data
+        usual = data["CLIP_stop_at_last_layers"]
+        data["CLIP_stop_at_last_layers"] = by_hand.get("clip_skip", usual)
+        try:
+            return original(self)
+        finally:
+            data["CLIP_stop_at_last_layers"] = usual
+
+    calculate_hr_conds.is_probed = True
+    owner.calculate_hr_conds = calculate_hr_conds
+
+
+if multipass_models.IS_NEO:
+    encode_by_hand()
 
 
 def clear():
@@ -143,33 +174,36 @@ def clear():
 
 def size_of(model):
     """Bytes of all that a model keeps: its tensors, fp16 copies of fp8 weights, the VAE that another replaced."""
-    tensors = [*model.parameters(), *model.buffers(), *(getattr(model, "base_vae", None) or {}).values()]
-    for module in model.modules():
+    parts = multipass_models.parts_of(model)
+    tensors = [tensor for part in parts for tensor in (*part.parameters(), *part.buffers())]
+    tensors += (getattr(model, "base_vae", None) or {}).values()
+    for module in (module for part in parts for module in part.modules()):
         copies = (getattr(module, name, None) for name in ("fp16_weight", "fp16_bias"))
         tensors += [copy for copy in copies if copy is not None]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def vae_of(model):
-    return model.first_stage_model.state_dict().values()
+    return multipass_models.vae_of(model).state_dict().values()
 
 
 def state():
     gc.collect()
-    models = sd_models.model_data.loaded_sd_models
-    active = sd_models.model_data.sd_model
+    models = multipass_models.loaded()
+    active = multipass_models.active()
     everywhere = [*models, active] if active and active not in models else models
+    first = {model.sd_checkpoint_info.name_for_extra: multipass_models.parameters_of(model)[0] for model in everywhere}
     return {
         **copy.deepcopy({key: seen[key] for key in ("reads", "vaes", "builds", "options", "comments")}),
         "loaded": [model.sd_checkpoint_info.name_for_extra for model in models],
         "active": active and active.sd_checkpoint_info.name_for_extra,
-        "empty": [m.sd_checkpoint_info.name_for_extra for m in models if next(m.parameters()).is_meta],
+        "empty": [name for name, parameter in first.items() if parameter.is_meta],
         "bytes": {model.sd_checkpoint_info.name_for_extra: size_of(model) for model in models},
-        "places": {m.sd_checkpoint_info.name_for_extra: next(m.parameters()).device.type for m in everywhere},
+        "places": {name: parameter.device.type for name, parameter in first.items()},
         "story": events and list(events.story),
         "device": device.current.report() if device and device.current else cuda(),
         "active vae": active and sum(tensor.double().abs().sum().item() for tensor in vae_of(active)),
-        "limit": shared.opts.sd_checkpoints_limit,
+        "limit": getattr(shared.opts, "sd_checkpoints_limit", None),
         "data": shared.opts.data,
     }
 
@@ -235,10 +269,11 @@ def times():
 
 def backups():
     """Bytes of LoRA backups by loaded model, as the extension under test counts them, and the seconds that it took."""
-    from lib_multipass.webui.a1111.lora_memory import backup_bytes
+    from lib_multipass.webui.base import host
 
+    backup_bytes = host.lora_memory.backup_bytes
     begin = time.perf_counter()
-    models = sd_models.model_data.loaded_sd_models
+    models = multipass_models.loaded()
     counted = {model.sd_checkpoint_info.name_for_extra: backup_bytes(model) for model in models}
     return {"bytes": counted, "seconds": time.perf_counter() - begin}
 
@@ -248,7 +283,7 @@ def pretend_ram(body: dict):
     real = getattr(psutil.virtual_memory, "real", psutil.virtual_memory)
 
     def virtual_memory():
-        taken = sum(size_of(model) for model in sd_models.model_data.loaded_sd_models)
+        taken = sum(size_of(model) for model in multipass_models.loaded())
         return real()._replace(available=body["bytes"] - taken)
 
     virtual_memory.real = real
@@ -256,6 +291,7 @@ def pretend_ram(body: dict):
 
 
 def add_api(_demo, app):
+    app.add_api_route("/probe/afresh", multipass_models.begin_afresh, methods=["POST"])
     app.add_api_route("/probe/ram", pretend_ram, methods=["POST"])
     app.add_api_route("/probe/backups", backups, methods=["GET"])
     app.add_api_route("/probe/times", times, methods=["GET"])

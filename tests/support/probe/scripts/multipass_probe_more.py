@@ -4,7 +4,8 @@ import gc
 from functools import wraps
 from pathlib import Path
 
-from modules import devices, processing, script_callbacks, sd_hijack, sd_models, shared
+import multipass_models
+from modules import devices, processing, script_callbacks, sd_models, shared
 
 armed = vars(shared).setdefault("multipass_probe_armed", {})
 """``action`` ("interrupt" or "skip") the ``nth`` time that a sampling ``step`` comes, or when ``file`` is read."""
@@ -29,18 +30,19 @@ def set_step(state, step):
 
 def watch_reads():
     """Once, however often this script is run."""
-    original = sd_models.get_checkpoint_state_dict
+    name = "forge_loader" if multipass_models.IS_NEO else "get_checkpoint_state_dict"
+    original = getattr(sd_models, name)
     if getattr(original, "is_watched", False):
         return
 
     @wraps(original)
-    def wrapped(checkpoint_info, timer):
-        if armed.get("file") == Path(checkpoint_info.filename).stem:
+    def wrapped(checkpoint, *args, **kwargs):
+        if armed.get("file") == Path(getattr(checkpoint, "filename", checkpoint)).stem:
             act()
-        return original(checkpoint_info, timer)
+        return original(checkpoint, *args, **kwargs)
 
     wrapped.is_watched = True
-    sd_models.get_checkpoint_state_dict = wrapped
+    setattr(sd_models, name, wrapped)
 
 
 type(shared.state).sampling_step = property(step_of, set_step)
@@ -52,32 +54,43 @@ def arm(body: dict):
     armed.update({"nth": 1, **body})
 
 
+def layers_at_hand(models):
+    """Whose layers the webui has noted for tiling, and the tokens of its textual inversions."""
+    if multipass_models.IS_NEO:
+        return {"layers of": [], "tokens": 0}
+    from modules import sd_hijack
+
+    hijack = sd_hijack.model_hijack
+    return {
+        "layers of": [model.sd_checkpoint_info.name_for_extra for model in models if model in (hijack.layers or ())],
+        "tokens": len(hijack.embedding_db.ids_lookup),
+    }
+
+
 def beside():
     """What belongs to the active model, or stays with the parked ones."""
-    hijack, models = sd_hijack.model_hijack, sd_models.model_data.loaded_sd_models
+    models = multipass_models.loaded()
+    fitting, others = multipass_models.embeddings_of(multipass_models.active())
+    last_alphas = {model.sd_checkpoint_info.name_for_extra: multipass_models.last_alpha(model) for model in models}
     return {
-        "embeddings": sorted(hijack.embedding_db.word_embeddings),
-        "others": sorted(hijack.embedding_db.skipped_embeddings),
-        "tokens": len(hijack.embedding_db.ids_lookup),
+        **layers_at_hand(models),
+        "embeddings": sorted(fitting),
+        "others": sorted(others),
         "fp8": getattr(devices, "fp8", None),
-        "layers of": [model.sd_checkpoint_info.name_for_extra for model in models if model in (hijack.layers or ())],
-        "last alphas": {
-            model.sd_checkpoint_info.name_for_extra: float(model.alphas_cumprod[-1])
-            for model in models
-            if hasattr(model, "alphas_cumprod")
-        },
+        "last alphas": {name: alpha for name, alpha in last_alphas.items() if alpha is not None},
         "tiling": sorted(model.sd_checkpoint_info.name_for_extra for model in models if is_tiling(model)),
     }
 
 
 def is_tiling(model):
-    return any(getattr(layer, "padding_mode", "zeros") == "circular" for layer in model.modules())
+    layers = (layer for part in multipass_models.parts_of(model) for layer in part.modules())
+    return any(getattr(layer, "padding_mode", "zeros") == "circular" for layer in layers)
 
 
 def halve(body: dict):
     """Gives a loaded checkpoint's VAE the precision that it had before the webui turned to float32."""
-    loaded = {model.sd_checkpoint_info.name_for_extra: model for model in sd_models.model_data.loaded_sd_models}
-    loaded[body["checkpoint"]].first_stage_model.half()
+    loaded = {model.sd_checkpoint_info.name_for_extra: model for model in multipass_models.loaded()}
+    multipass_models.vae_of(loaded[body["checkpoint"]]).half()
 
 
 def jobs(body: dict):

@@ -4,7 +4,7 @@ import copy
 import gc
 
 import torch
-from modules import call_queue, script_callbacks, scripts, sd_hijack, sd_models, sd_vae, shared
+from modules import call_queue, script_callbacks, scripts, sd_models, sd_vae, shared
 from multipass_whole import seen
 
 first = vars(shared).setdefault("multipass_probe_first", {})
@@ -31,6 +31,8 @@ class Steady(scripts.Script):
 
 def begin(options: dict):
     """As just started with these settings: nothing is loaded but the selected checkpoint."""
+    from modules import sd_hijack
+
     first.update(first or copy.deepcopy(shared.opts.data))
     with call_queue.queue_lock:
         sd_models.model_data.loaded_sd_models.clear()
