@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from lib_multipass.webui.a1111 import features
 
 A1111, FORGE = "a1111", "forge"
-SWITCH = "MULTIPASS_FORGE"
-"""An environment variable: Forge Neo is not finished, and works only where it is set."""
-
 RELOAD = "modules.sd_models.forge_model_reload"
 NEO = (
     *(f"modules.sd_models.{name}" for name in ("forge_loader", "unload_model_weights", "model_data.forge_hash")),
@@ -40,20 +35,25 @@ NEO = (
 """What Multipass builds on in Forge Neo 2.26. The older Forge has most of it and another ``dynamic_args``."""
 
 
+WORKS_IN = "those that Multipass works in: WebUI 1.6.0 to 1.10.1, reForge and Forge Neo."
+
+
 def serving() -> tuple[str | None, str]:
     """The family that serves, and why none does: a sentence, empty where one does."""
     if not features.has(RELOAD):
         reason = features.why_off()
         return (A1111, "") if reason is None else (None, reason)
     missing = next((name for name in NEO if not features.has(name)), None)
-    if missing is not None:
-        return None, (
-            f"Multipass is off: this webui loads its checkpoints with forge_model_reload and lacks {missing}, so it is "
-            "none of those that Multipass works in: WebUI 1.6.0 to 1.10.1, and reForge."
-        )
-    if not os.environ.get(SWITCH):
-        return None, (
-            "Multipass is off: this webui is Forge Neo, which loads its checkpoints with forge_model_reload, and "
-            "Multipass does not support it yet; it works in WebUI 1.6.0 to 1.10.1, and in reForge."
-        )
-    return FORGE, ""
+    return (FORGE, "") if missing is None else (None, _unlike_neo(missing))
+
+
+def _unlike_neo(missing: str) -> str:
+    return (
+        "Multipass is off: this webui loads its checkpoints with forge_model_reload, but lacks "
+        f"{missing}, as the older Forge does, so it is none of {WORKS_IN}"
+    )
+
+
+def failing(error: Exception) -> str:
+    """Why none serves, where starting one has failed: a fork that lacks what nobody has foreseen."""
+    return f"Multipass is off: this webui lacks something ({error}), so it is none of {WORKS_IN}"

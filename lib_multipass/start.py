@@ -8,7 +8,6 @@ from types import ModuleType
 
 from lib_multipass import choice
 from lib_multipass.webui import host
-from lib_multipass.webui.a1111 import features
 
 
 def start(extension: str) -> tuple[ModuleType, ModuleType]:
@@ -27,7 +26,7 @@ def start(extension: str) -> tuple[ModuleType, ModuleType]:
         try:
             return _serve(extension, name)
         except Exception as error:  # a fork that lacks what nobody has foreseen
-            reason = features.off_without(f"something ({error})")
+            reason = choice.failing(error)
     from lib_multipass.page import off
     from lib_multipass.webui.none import family
 

@@ -78,7 +78,7 @@ def has(name: str) -> bool:
     for end in range(len(parts), 1, -1):
         try:
             found = import_module(".".join(parts[:end]))
-        except ImportError:
+        except Exception:  # a module that fails on its own lack is as good as none
             continue
         try:
             reduce(getattr, parts[end:], found)

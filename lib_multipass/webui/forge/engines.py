@@ -50,8 +50,8 @@ class Engine:
     key: tuple
     """What it was made of."""
     flags: dict[str, Any]
-    sigmas: Any
-    """Of the noise schedule that it was made with; None if it has none."""
+    schedule: dict[str, Any]
+    """The tensors of the noise schedule that it was made with; empty if it has none."""
     online_lora: bool
     """How LoRAs were applied when it was active last."""
 
@@ -88,10 +88,10 @@ def found(parameters: Mapping[str, Any]) -> Engine | None:
 
 def note(model: Any, key: tuple) -> None:
     """The webui has just made this model."""
-    predictor = _predictor(model)
-    sigmas = predictor.sigmas.clone() if hasattr(predictor, "set_sigmas") else None
+    buffers = getattr(_predictor(model), "named_buffers", dict)()
+    schedule = {name: tensor.clone() for name, tensor in dict(buffers).items()}
     flags = {name: getattr(dynamic_args, name) for name in _FLAGS if hasattr(dynamic_args, name)}
-    kept.engines.insert(0, Engine(model, key, flags, sigmas, dynamic_args.online_lora))
+    kept.engines.insert(0, Engine(model, key, flags, schedule, dynamic_args.online_lora))
     of_this_file = [engine for engine in kept.engines if engine.file == key[0][0]]
     replaced = [engine for engine in of_this_file if engine.key[0] != key[0]]
     drop([*replaced, *[engine for engine in of_this_file if engine not in replaced][_MOST_OF_A_FILE:]])
@@ -127,8 +127,9 @@ def activate(engine: Engine) -> None:
 def _as_new(engine: Engine) -> None:
     model = engine.model
     model.extra_generation_params, model.comments = {}, []
-    if engine.sigmas is not None:
-        _predictor(model).set_sigmas(engine.sigmas.clone())
+    predictor = _predictor(model)
+    for name, tensor in engine.schedule.items():  # ``set_sigmas`` would round the logarithms otherwise than loading
+        setattr(predictor, name, tensor.to(getattr(predictor, name).device, copy=True))
     apply_circular_forge(model, False)
 
 

@@ -56,10 +56,19 @@ def install(extension: str, wrappers: Mapping[str, Wrapper], before_unload: Call
 
 
 def wrap(wrappers: Mapping[str, Wrapper]) -> None:
-    """Wrap what is there and not wrapped yet."""
-    for owner, name, make in _places(wrappers):
-        if patches.original(KEY, owner, name) is None:
-            patches.patch(KEY, owner, name, make(getattr(owner, name)))
+    """Wrap what is there and not wrapped yet: all of it, or if that fails nothing."""
+    try:
+        for owner, name, make in _places(wrappers):
+            if patches.original(KEY, owner, name) is None:
+                patches.patch(KEY, owner, name, make(getattr(owner, name)))
+    except Exception:
+        _unwrap()
+        raise
+
+
+def _unwrap() -> None:
+    for owner, name in [*patches.originals[KEY]]:
+        patches.undo(KEY, owner, name)
 
 
 def _places(wrappers: Mapping[str, Wrapper]) -> Iterator[tuple[Any, str, Wrapper]]:
@@ -78,8 +87,7 @@ def _uninstall(extension: str, before_unload: Callable[[], None]) -> None:
     if _is_disabled(extension):
         models.let_go(None)
         engines.drop(list(kept.engines))
-    for (owner, name), _ in list(patches.originals[KEY].items()):
-        patches.undo(KEY, owner, name)
+    _unwrap()
 
 
 def _is_disabled(extension: str) -> bool:

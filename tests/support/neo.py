@@ -1,0 +1,290 @@
+"""A stand-in for Forge Neo in this process: what Multipass uses of it, and as much behind it as shows what it does.
+
+It is no webui: it has no page, no server and makes no pictures. What it does is what was seen of Neo 2.26: it keeps one
+model, builds it anew at every change of its parameters, and sets what other parts of it read of the active one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import torch
+
+A, B, C = "alpha", "beta", "gamma"
+
+
+class Model:
+    """A model of Neo: three parts that stand for themselves, of two layers each."""
+
+    def __init__(self, files: list[str]) -> None:
+        seed = sum(len(Path(file).read_bytes()) for file in files)
+        unet, vae = _layers(seed), _layers(seed + 1)
+        unet.predictor, unet.diffusion_model = _Predictor(), unet[0]
+        patcher = SimpleNamespace(model=unet, backup={})
+        self.forge_objects = SimpleNamespace(
+            unet=patcher,
+            clip=SimpleNamespace(patcher=SimpleNamespace(backup={})),
+            vae=SimpleNamespace(first_stage_model=vae, upscale_ratio=8),
+        )
+        self.forge_objects_original, self.first_stage_model = self.forge_objects, vae
+        self.tiling_enabled = False
+
+    def is_webui_legacy_model(self) -> bool:
+        return True
+
+
+class _Predictor(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        sigmas = torch.linspace(0.03, 14.6, 9, dtype=torch.float64)
+        self.register_buffer("sigmas", sigmas.float())
+        self.register_buffer("log_sigmas", sigmas.log().float())
+
+    def set_sigmas(self, sigmas: torch.Tensor) -> None:
+        self.sigmas, self.log_sigmas = sigmas, sigmas.log()
+
+
+def _layers(seed: int) -> torch.nn.Sequential:
+    generator = torch.Generator().manual_seed(seed)
+    layers = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.Conv2d(1, 1, 1))
+    with torch.no_grad():
+        for weight in layers.parameters():
+            weight.copy_(torch.rand(weight.shape, generator=generator))
+    return layers
+
+
+class Checkpoint:
+    """An entry of its list of checkpoints."""
+
+    def __init__(self, file: Path) -> None:
+        self.filename, self.name, self.name_for_extra = str(file), file.name, file.stem
+        self.title = self.short_title = file.name
+        self.sha256, self.shorthash, self.hash = f"sha of {file.stem}", None, None
+        self.ids = [file.stem, file.name]
+
+    def calculate_shorthash(self) -> str:
+        return self.sha256[:10]
+
+    def __repr__(self) -> str:  # the webui compares its parameters as text
+        return f"CheckpointInfo({self.filename!r})"
+
+
+class Options:
+    """Its settings."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, Any] = {"forge_additional_modules": [], "forge_unet_storage_dtype": "Automatic"}
+        self.data |= {"disable_all_extensions": "none", "disabled_extensions": []}
+
+    def __getattr__(self, name: str) -> Any:
+        return self.data.get(name)
+
+
+class dynamic_args:  # noqa: N801 - named as the webui's
+    """What its architectures say of themselves, and of the active model."""
+
+    embedding_dir = forge_unet_storage_dtype = ops = None
+    online_lora = kontext = edit = nunchaku = klein = wan = pid = krea2 = False
+
+    @classmethod
+    def reset(cls) -> None:
+        cls.was_reset = True
+
+
+class Neo:
+    """The stand-in: its modules by name, without the ``modules.`` before them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.loads: list[str] = []
+        """The files that were read, with their modules."""
+        self.callbacks: dict[str, list[Any]] = defaultdict(list)
+        self.files = {name: folder / f"{name}.safetensors" for name in (A, B, C)}
+        for number, file in enumerate([*self.files.values(), folder / "other.safetensors"]):
+            file.write_bytes(b"x" * (number + 1))
+        self.checkpoints = {name: Checkpoint(file) for name, file in self.files.items()}
+        self.vae = str(folder / "other.safetensors")
+        self.modules: dict[str, ModuleType] = {}
+        for make in (self._settings, self._models, self._jobs, self._rest, self._backend):
+            make()
+
+    def __getattr__(self, name: str) -> ModuleType:
+        try:
+            return vars(self)["modules"][f"modules.{name}"]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def add(self, name: str, **content: Any) -> ModuleType:
+        """Add a module, and what is around it."""
+        made = self.modules[name] = ModuleType(name)
+        vars(made).update(content)
+        around, _, last = name.rpartition(".")
+        if around:
+            setattr(self.modules.get(around) or self.add(around, __path__=[]), last, made)
+        return made
+
+    def select(self, name: str, *modules: str) -> None:
+        """The next job's parameters."""
+        parameters = {"checkpoint_info": self.checkpoints[name], "additional_modules": list(modules)}
+        self.sd_models.model_data.forge_loading_parameters = {**parameters, "unet_storage_dtype": None}
+
+    def swap(self, name: str, *modules: str) -> Any:
+        """What its jobs do before each pass; the model that is active after it."""
+        self.select(name, *modules)
+        model, _ = self.processing.forge_model_reload()
+        return model
+
+    def _settings(self) -> None:
+        def info(*_args: Any, **_kwargs: Any) -> SimpleNamespace:
+            return SimpleNamespace(info=lambda _text: None)
+
+        flags = dict.fromkeys(("api", "nowebui", "freeze_settings", "no_hashing", "api_auth"), False)
+        self.add(
+            "modules.shared",
+            opts=Options(),
+            cmd_opts=SimpleNamespace(**flags),
+            state=SimpleNamespace(interrupted=False, skipped=False, job=""),
+            sd_upscalers=[SimpleNamespace(name="None")],
+            latent_upscale_modes={},
+            options_templates={},
+            options_section=lambda section, entries: entries,
+            OptionInfo=info,
+            OptionHTML=info,
+        )
+
+    def _models(self) -> None:
+        class SdModelData:
+            def __init__(self) -> None:
+                self.sd_model, self.forge_loading_parameters, self.forge_hash = SimpleNamespace(), {}, ""
+
+            def set_sd_model(self, model: Any) -> None:
+                self.sd_model = model
+
+        aliases = {alias: one for one in self.checkpoints.values() for alias in one.ids}
+        sd_models = self.add("modules.sd_models", model_data=SdModelData(), SdModelData=SdModelData)
+        vars(sd_models).update(
+            forge_model_reload=self._reload,
+            forge_loader=self._load,
+            unload_model_weights=self._unload,
+            checkpoints_list={one.title: one for one in self.checkpoints.values()},
+            checkpoint_aliases=aliases,
+            select_checkpoint=lambda: self.checkpoints[A],
+            get_closet_checkpoint_match=aliases.get,
+            list_models=lambda: None,
+        )
+        vae = self.add("modules.sd_vae", vae_dict={Path(self.vae).name: self.vae}, base_vae=None, checkpoint_info=None)
+        vars(vae).update(store_base_vae=self._store, restore_base_vae=self._restore, refresh_vae_list=lambda: None)
+
+    def _load(self, sd: str, additional_state_dicts: Any = None) -> Model:
+        self.loads.append(" + ".join(Path(file).stem for file in (sd, *(additional_state_dicts or ()))))
+        dynamic_args.reset()
+        dynamic_args.krea2 = B in sd
+        return Model([sd, *(additional_state_dicts or ())])
+
+    def _reload(self) -> tuple[Any, bool]:
+        data = self.sd_models.model_data
+        wanted = str(data.forge_loading_parameters)
+        if data.forge_hash == wanted:
+            return data.sd_model, False
+        data.sd_model, data.forge_hash = None, ""
+        checkpoint = data.forge_loading_parameters["checkpoint_info"]
+        try:
+            model = self.sd_models.forge_loader(
+                checkpoint.filename, additional_state_dicts=data.forge_loading_parameters["additional_modules"]
+            )
+        except Exception:
+            data.sd_model = SimpleNamespace()
+            raise
+        model.sd_checkpoint_info = checkpoint
+        self.shared.opts.data["sd_checkpoint_hash"] = checkpoint.sha256
+        data.set_sd_model(model)
+        self.shared.sd_model, self.processing.opt_f = model, model.forge_objects.vae.upscale_ratio
+        data.forge_hash = wanted
+        return model, True
+
+    def _unload(self) -> None:
+        data = self.sd_models.model_data
+        data.sd_model = self.shared.sd_model = SimpleNamespace()
+        data.forge_hash = ""
+
+    @torch.inference_mode()
+    def _store(self, model: Any) -> None:
+        copy = {name: tensor.clone() for name, tensor in model.first_stage_model.state_dict().items()}
+        self.sd_vae.base_vae, self.sd_vae.checkpoint_info = copy, model.sd_checkpoint_info
+
+    @torch.inference_mode()
+    def _restore(self, model: Any) -> None:
+        if self.sd_vae.base_vae is not None:
+            model.first_stage_model.load_state_dict(self.sd_vae.base_vae)
+            self.sd_vae.base_vae = self.sd_vae.checkpoint_info = None
+
+    def _jobs(self) -> None:
+        class StableDiffusionProcessing:
+            def cached_params(self, *args: Any) -> tuple:
+                return args
+
+            def parse_extra_network_prompts(self) -> None: ...
+
+        class Txt2Img(StableDiffusionProcessing):
+            hr_checkpoint_name, hr_checkpoint_info, hr_additional_modules, hr_cfg = "", None, None, 1.0
+
+            def init(self) -> None: ...
+            def sample(self) -> None: ...
+            def sample_hr_pass(self) -> None: ...
+            def calculate_hr_conds(self) -> None: ...
+            def close(self) -> None: ...
+
+        self.add(
+            "modules.processing",
+            StableDiffusionProcessing=StableDiffusionProcessing,
+            StableDiffusionProcessingTxt2Img=Txt2Img,
+            StableDiffusionProcessingImg2Img=type("Img2Img", (StableDiffusionProcessing,), {"sample": Txt2Img.sample}),
+            forge_model_reload=self.sd_models.forge_model_reload,
+            need_global_unload=False,
+            opt_f=8,
+        )
+
+    def _rest(self) -> None:
+        def listed(name: str) -> Any:
+            return lambda call, *_args, **_kwargs: self.callbacks[name].append(call)
+
+        names = ("on_app_started", "on_before_ui", "on_script_unloaded", "on_model_loaded")
+        self.add("modules.script_callbacks", **{name: listed(name) for name in names})
+        runner = SimpleNamespace(alwayson_scripts=[], inputs=[])
+        self.add("modules.scripts", scripts_data=[], scripts_txt2img=runner)
+        for module, functions in {
+            "errors": ("report", "display"),
+            "images": ("save_image",),
+            "hashes": ("calculate_sha256_real", "sha256", "sha256_from_cache"),
+        }.items():
+            self.add(f"modules.{module}", **{name: lambda *_args, **_kwargs: None for name in functions})
+        self.add("modules.devices", device=torch.device("cpu"), dtype_unet=torch.float32, dtype_vae=torch.float32)
+        self.add("modules.call_queue", queue_lock=None)
+        self.add("modules.sd_samplers")
+        self.add("modules.ui_common", refresh_symbol="")
+        self.add("modules.ui_components", InputAccordion=None, ToolButton=None)
+        self.add("modules.patches", patch=self._patch, undo=self._undo, original=self._original)
+        self.patches.originals = defaultdict(dict)
+
+    def _patch(self, key: str, owner: Any, name: str, replacement: Any) -> None:
+        self.patches.originals[key][owner, name] = getattr(owner, name)
+        setattr(owner, name, replacement)
+
+    def _undo(self, key: str, owner: Any, name: str) -> None:
+        setattr(owner, name, self.patches.originals[key].pop((owner, name)))
+
+    def _original(self, key: str, owner: Any, name: str) -> Any:
+        return self.patches.originals[key].get((owner, name))
+
+    def _backend(self) -> None:
+        def apply_circular_forge(model: Any, tiling_enabled: bool = False) -> None:
+            model.tiling_enabled = tiling_enabled
+
+        self.add("backend.args", dynamic_args=dynamic_args)
+        self.add("backend.memory_management", soft_empty_cache=lambda: None)
+        self.add("modules_forge.utils", apply_circular_forge=apply_circular_forge)
+        dtypes = {"Automatic": (None, False)}
+        modules = {Path(self.vae).name: self.vae}
+        self.add("modules_forge.main_entry", module_list=modules, forge_unet_storage_dtype_options=dtypes)
