@@ -71,71 +71,75 @@ def dies(reference: weakref.ref) -> bool:
     return reference() is None
 
 
-class TestStart:
-    def test_its_family_serves(self, neo):
-        assert neo.host.models.__name__ == "lib_multipass.webui.forge.models"
-        slots = neo.host.slots
-        wrapped = {(slot[1], slot[2]) for slot in slots.SLOTS} | {own[:2] for own in slots.OWN}
-        assert {*neo.patches.originals[slots.KEY]} == wrapped
+def test_its_family_serves(neo):
+    assert neo.host.models.__name__ == "lib_multipass.webui.forge.models"
+    slots = neo.host.slots
+    wrapped = {(slot[1], slot[2]) for slot in slots.SLOTS} | {own[:2] for own in slots.OWN}
+    assert {*neo.patches.originals[slots.KEY]} == wrapped
 
-    def test_all_is_undone_when_the_page_is_reloaded(self, neo):
-        slots = neo.host.slots
-        before = dict(neo.patches.originals[slots.KEY])
-        for call in neo.callbacks["on_script_unloaded"]:
-            call()
-        assert neo.patches.originals[slots.KEY] == {}
-        assert all(getattr(owner, name) is function for (owner, name), function in before.items())
 
-    def test_a_disabled_extension_lets_go_of_all(self, keeping):
-        parked = weakref.ref(keeping.host.models.loaded_model(keeping.checkpoints[B]))
-        keeping.shared.opts.data["disabled_extensions"] = ["multipass"]
-        for call in keeping.callbacks["on_script_unloaded"]:
-            call()
-        assert dies(parked)
+def test_all_is_undone_when_the_page_is_reloaded(neo):
+    slots = neo.host.slots
+    before = dict(neo.patches.originals[slots.KEY])
+    for call in neo.callbacks["on_script_unloaded"]:
+        call()
+    assert neo.patches.originals[slots.KEY] == {}
+    assert all(getattr(owner, name) is function for (owner, name), function in before.items())
 
-    def test_whatever_is_missing_it_starts_without_us(self, bare, monkeypatch):
-        choice = ours("choice")
-        for missing in choice.NEO:
-            around, _, name = missing.rpartition(".")
-            with monkeypatch.context() as patch:
-                patch.delattr(_thing(bare, around), name)
-                serves, reason = choice.serving()
-            assert serves is None, missing
-            assert name in reason, missing
-        assert choice.serving() == ("forge", "")
 
-    @pytest.mark.parametrize("broken", ["soft_empty_cache", "the patching", "a callback"])
-    def test_a_start_that_fails_midway_leaves_nothing_wrapped(self, bare, monkeypatch, broken):
-        def fails(*_args, **_kwargs):
-            raise RuntimeError("unlike Neo")
+def test_a_disabled_extension_lets_go_of_all(keeping):
+    parked = weakref.ref(keeping.host.models.loaded_model(keeping.checkpoints[B]))
+    keeping.shared.opts.data["disabled_extensions"] = ["multipass"]
+    for call in keeping.callbacks["on_script_unloaded"]:
+        call()
+    assert dies(parked)
 
-        if broken == "the patching":
-            monkeypatch.setattr(bare.patches, "patch", failing_at(bare.patches.patch, 5))
-        elif broken == "a callback":
-            monkeypatch.setattr(bare.script_callbacks, "on_app_started", fails)
-        else:
-            del bare.modules["backend.memory_management"].soft_empty_cache
-        functions = {name: getattr(bare.sd_models, name) for name in ("forge_loader", "forge_model_reload")}
-        hooks, _ = importlib.import_module("lib_multipass.start").start("multipass")
-        assert hooks.__name__ == "lib_multipass.page.off"
-        assert {name: getattr(bare.sd_models, name) for name in functions} == functions
-        assert bare.swap(A).sd_checkpoint_info is bare.checkpoints[A]
 
-    def test_a_wrapped_function_may_take_anything(self, bare):
-        """As that of another edition may, while no job of ours runs."""
-        from lib_multipass.webui.forge import slots
+def test_whatever_is_missing_it_starts_without_us(bare, monkeypatch):
+    choice = ours("choice")
+    for missing in choice.NEO:
+        around, _, name = missing.rpartition(".")
+        with monkeypatch.context() as patch:
+            patch.delattr(_thing(bare, around), name)
+            serves, reason = choice.serving()
+        assert serves is None, missing
+        assert name in reason, missing
+    assert choice.serving() == ("forge", "")
 
-        given = (bare.checkpoints[A], 2, 3), {"another": 4}
-        places = {(slot[1], slot[2]) for slot in slots.SLOTS} | {own[:2] for own in slots.OWN}
-        asked = []
-        for owner, name in places:
-            setattr(owner, name, noting(name, asked))
-        started(bare)
-        for owner, name in sorted(places, key=lambda place: place[1]):
-            asked.clear()
-            got = getattr(owner, name)(*given[0], **given[1])
-            assert asked == [(name, *given)], name
-            assert "it" in (got, got[0]), name
+
+@pytest.mark.parametrize("broken", ["soft_empty_cache", "the patching", "a callback"])
+def test_a_start_that_fails_midway_leaves_nothing_wrapped(bare, monkeypatch, broken):
+    def fails(*_args, **_kwargs):
+        raise RuntimeError("unlike Neo")
+
+    if broken == "the patching":
+        monkeypatch.setattr(bare.patches, "patch", failing_at(bare.patches.patch, 5))
+    elif broken == "a callback":
+        monkeypatch.setattr(bare.script_callbacks, "on_app_started", fails)
+    else:
+        del bare.modules["backend.memory_management"].soft_empty_cache
+    functions = {name: getattr(bare.sd_models, name) for name in ("forge_loader", "forge_model_reload")}
+    hooks, _ = importlib.import_module("lib_multipass.start").start("multipass")
+    assert hooks.__name__ == "lib_multipass.page.off"
+    assert {name: getattr(bare.sd_models, name) for name in functions} == functions
+    assert bare.swap(A).sd_checkpoint_info is bare.checkpoints[A]
+
+
+def test_a_wrapped_function_may_take_anything(bare):
+    """As that of another edition may, while no job of ours runs."""
+    from lib_multipass.webui.forge import slots
+
+    given = (bare.checkpoints[A], 2, 3), {"another": 4}
+    places = {(slot[1], slot[2]) for slot in slots.SLOTS} | {own[:2] for own in slots.OWN}
+    asked = []
+    for owner, name in places:
+        setattr(owner, name, noting(name, asked))
+    started(bare)
+    for owner, name in sorted(places, key=lambda place: place[1]):
+        asked.clear()
+        got = getattr(owner, name)(*given[0], **given[1])
+        assert asked == [(name, *given)], name
+        assert "it" in (got, got[0]), name
 
 
 def noting(name: str, asked: list):
@@ -169,189 +173,225 @@ def _thing(neo: Neo, name: str):
     raise AssertionError(name)
 
 
-class TestKeeping:
-    def test_a_parked_model_becomes_active_again(self, keeping):
-        first, second = (keeping.host.models.loaded_model(keeping.checkpoints[name]) for name in (A, B))
-        for name, model in ((B, second), (A, first), (B, second)):
-            assert keeping.swap(name) is model
-            assert keeping.sd_models.model_data.sd_model is model
-            assert keeping.shared.sd_model is model
-            assert keeping.host.models.active() is keeping.checkpoints[name]
-        assert keeping.loads == []
+def test_a_parked_model_becomes_active_again(keeping):
+    first, second = (keeping.host.models.loaded_model(keeping.checkpoints[name]) for name in (A, B))
+    for name, model in ((B, second), (A, first), (B, second)):
+        assert keeping.swap(name) is model
+        assert keeping.sd_models.model_data.sd_model is model
+        assert keeping.shared.sd_model is model
+        assert keeping.host.models.active() is keeping.checkpoints[name]
+    assert keeping.loads == []
 
-    def test_so_does_what_the_webui_reads_of_the_active_one(self, keeping):
-        keeping.host.models.loaded_model(keeping.checkpoints[B]).forge_objects.vae.upscale_ratio = 16
-        for name, flag, ratio in ((B, True, 16), (A, False, 8)):
-            keeping.swap(name)
-            assert (dynamic_args.krea2, keeping.processing.opt_f) == (flag, ratio)
-            assert keeping.sd_models.model_data.forge_hash == str(keeping.sd_models.model_data.forge_loading_parameters)
-            assert keeping.shared.opts.data["sd_checkpoint_hash"] == keeping.checkpoints[name].sha256
 
-    def test_the_webui_is_told_whether_the_model_is_another(self, keeping):
-        keeping.select(B)
-        assert [keeping.processing.forge_model_reload()[1] for _ in range(2)] == [True, False]
+def test_so_does_what_the_webui_reads_of_the_active_one(keeping):
+    keeping.host.models.loaded_model(keeping.checkpoints[B]).forge_objects.vae.upscale_ratio = 16
+    for name, flag, ratio in ((B, True, 16), (A, False, 8)):
+        keeping.swap(name)
+        assert (dynamic_args.krea2, keeping.processing.opt_f) == (flag, ratio)
+        assert keeping.sd_models.model_data.forge_hash == str(keeping.sd_models.model_data.forge_loading_parameters)
+        assert keeping.shared.opts.data["sd_checkpoint_hash"] == keeping.checkpoints[name].sha256
 
-    def test_without_a_decision_one_model_stays(self, neo):
-        first = weakref.ref(neo.swap(A))
-        neo.swap(B)
-        assert dies(first)
-        neo.swap(A)
-        assert neo.loads == [A, B, A]
 
-    def test_what_has_no_place_is_loaded_every_time(self, neo):
-        keep(neo, B, besides=(A,))
-        first = weakref.ref(neo.swap(A))
-        neo.swap(B)
-        assert dies(first)
-        neo.swap(A)
-        neo.swap(B)
-        assert neo.loads == [A, B, A]
+def test_the_webui_is_told_whether_the_model_is_another(keeping):
+    keeping.select(B)
+    assert [keeping.processing.forge_model_reload()[1] for _ in range(2)] == [True, False]
 
-    def test_the_next_jobs_decision_evicts(self, keeping):
-        parked = weakref.ref(keeping.host.models.loaded_model(keeping.checkpoints[B]))
-        keep(keeping, A, C)
-        assert dies(parked)
-        keeping.swap(C)
-        keeping.swap(A)
-        assert keeping.loads == [C]
 
-    def test_letting_go_keeps_what_is_needed_next(self, keeping):
-        first = weakref.ref(keeping.host.models.loaded_model(keeping.checkpoints[A]))
+def test_without_a_decision_one_model_stays(neo):
+    first = weakref.ref(neo.swap(A))
+    neo.swap(B)
+    assert dies(first)
+    neo.swap(A)
+    assert neo.loads == [A, B, A]
+
+
+def test_what_has_no_place_is_loaded_every_time(neo):
+    keep(neo, B, besides=(A,))
+    first = weakref.ref(neo.swap(A))
+    neo.swap(B)
+    assert dies(first)
+    neo.swap(A)
+    neo.swap(B)
+    assert neo.loads == [A, B, A]
+
+
+def test_the_next_jobs_decision_evicts(keeping):
+    parked = weakref.ref(keeping.host.models.loaded_model(keeping.checkpoints[B]))
+    keep(keeping, A, C)
+    assert dies(parked)
+    keeping.swap(C)
+    keeping.swap(A)
+    assert keeping.loads == [C]
+
+
+def test_letting_go_keeps_what_is_needed_next(keeping):
+    first = weakref.ref(keeping.host.models.loaded_model(keeping.checkpoints[A]))
+    keeping.host.models.let_go(keeping.checkpoints[B])
+    assert dies(first)
+    assert keeping.host.models.active() is keeping.checkpoints[B]
+    assert keeping.sd_models.model_data.forge_loading_parameters["checkpoint_info"] is keeping.checkpoints[A]
+    assert keeping.loads == []
+
+
+def test_what_cannot_be_let_go_of_is_not_held_either(keeping, monkeypatch):
+    def fails(*_args):
+        raise RuntimeError("out of memory")
+
+    first = weakref.ref(keeping.host.models.loaded_model(keeping.checkpoints[B]))
+    monkeypatch.setattr(ours("webui.forge.engines"), "activate", fails)
+    with pytest.raises(RuntimeError, match="out of memory"):
         keeping.host.models.let_go(keeping.checkpoints[B])
-        assert dies(first)
-        assert keeping.host.models.active() is keeping.checkpoints[B]
-        assert keeping.loads == []
+    assert keeping.state.kept.decision is None
+    assert dies(first)
 
-    def test_unloading_by_the_user_unloads_all(self, keeping):
-        models = [weakref.ref(model) for model in keeping.host.models.loaded()]
-        assert len(models) == 2
-        keeping.sd_models.unload_model_weights()
-        assert [dies(model) for model in models] == [True, True]
-        assert keeping.state.kept.decision is None
 
-    def test_loads_are_counted(self, keeping):
-        before = keeping.state.kept.loads
+def test_one_without_a_place_goes_when_a_kept_one_is_active_again(keeping):
+    keep(keeping, B, besides=(C,))
+    third = weakref.ref(keeping.swap(C))
+    keeping.swap(B)
+    assert dies(third)
+
+
+def test_unloading_by_the_user_unloads_all(keeping):
+    models = [weakref.ref(model) for model in keeping.host.models.loaded()]
+    assert len(models) == 2
+    keeping.sd_models.unload_model_weights()
+    assert [dies(model) for model in models] == [True, True]
+    assert keeping.state.kept.decision is None
+
+
+def test_loads_are_counted(keeping):
+    before = keeping.state.kept.loads
+    keeping.swap(B)
+    assert keeping.state.kept.loads == before
+    keeping.swap(C)
+    assert keeping.state.kept.loads == before + 1
+
+
+def test_a_file_that_changed_is_loaded_anew(keeping):
+    old = weakref.ref(keeping.host.models.loaded_model(keeping.checkpoints[B]))
+    keeping.files[B].write_bytes(b"another")
+    keeping.swap(B)
+    assert keeping.loads == [B]
+    assert dies(old)
+
+
+def test_another_module_makes_another_model_and_two_of_a_file_are_kept(keeping, tmp_path):
+    further = tmp_path / "further.safetensors"
+    further.write_bytes(b"further")
+    for _ in range(2):
         keeping.swap(B)
-        assert keeping.state.kept.loads == before
-        keeping.swap(C)
-        assert keeping.state.kept.loads == before + 1
+        keeping.swap(B, keeping.vae)
+    assert keeping.loads == ["beta + other"]
+    keeping.swap(B, str(further))
+    assert len([one for one in keeping.host.models.loaded() if one.sd_checkpoint_info.name_for_extra == B]) == 2
 
-    def test_a_file_that_changed_is_loaded_anew(self, keeping):
-        old = weakref.ref(keeping.host.models.loaded_model(keeping.checkpoints[B]))
-        keeping.files[B].write_bytes(b"another")
+
+def test_a_failed_load_leaves_the_kept_ones(keeping, monkeypatch):
+    def fails(*_args, **_kwargs):
+        raise OSError("no such file")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeping.sd_models, "forge_loader", fails)
+        with pytest.raises(OSError, match="no such file"):
+            keeping.swap(C)
+    assert keeping.host.models.active() is None
+    keeping.swap(B)
+    keeping.swap(A)
+    assert keeping.loads == []
+
+
+def test_tiling(keeping):
+    model = keeping.swap(B)
+    model.tiling_enabled = True
+    keeping.swap(A)
+    assert not keeping.swap(B).tiling_enabled
+
+
+def test_the_noise_schedule(keeping):
+    predictor = keeping.swap(B).forge_objects.unet.model.predictor
+    as_made = {name: tensor.clone() for name, tensor in predictor.named_buffers()}
+    predictor.set_sigmas(predictor.sigmas * 3)
+    keeping.swap(A)
+    keeping.swap(B)
+    assert [tensor.equal(as_made[name]) for name, tensor in predictor.named_buffers()] == [True, True]
+
+
+def test_texts_of_a_job(keeping):
+    keeping.swap(B).extra_generation_params["of the last job"] = 1
+    keeping.swap(A)
+    assert keeping.swap(B).extra_generation_params == {}
+
+
+def test_a_vae_goes_back_onto_the_model_that_it_was_taken_from(keeping):
+    first, second = keeping.swap(A), keeping.host.models.loaded_model(keeping.checkpoints[B])
+    own, others = (weights(model) for model in (first, second))
+    keeping.sd_vae.store_base_vae(first)
+    overwrite(first)
+    keeping.swap(B)
+    keeping.sd_vae.restore_base_vae(second)
+    assert (weights(first), weights(second)) == (own, others)
+
+
+def test_nested_overrides_come_off_from_within(keeping):
+    first, second = keeping.swap(A), keeping.host.models.loaded_model(keeping.checkpoints[B])
+    own, others = (weights(model) for model in (first, second))
+    keeping.sd_vae.store_base_vae(first)
+    overwrite(first)
+    keeping.swap(B)
+    keeping.sd_vae.store_base_vae(second)
+    overwrite(second)
+    keeping.sd_vae.restore_base_vae(second)
+    assert weights(second) == others
+    keeping.sd_vae.restore_base_vae(second)
+    assert (weights(first), weights(second)) == (own, others)
+
+
+def test_a_model_that_a_job_without_us_gave_anothers_vae_is_not_kept(neo):
+    first = neo.swap(A)
+    neo.sd_vae.store_base_vae(first)
+    second = neo.swap(B)
+    neo.sd_vae.restore_base_vae(second)
+    assert neo.host.models.loaded() == []
+
+
+def test_encoded_prompts_are_told_apart_by_the_active_model(keeping):
+    p = begin_job(keeping, A)
+    keys = set()
+    for name in (A, B, A):
+        keeping.swap(name)
+        keys.add(p.cached_params("a cat"))
+    assert len(keys) == 2
+    keeping.state.running.job = None
+    assert p.cached_params("a cat") == ("a cat",)
+
+
+def test_in_a_job_the_stored_hash_stays_the_first_passs(keeping):
+    begin_job(keeping, A)
+    keeping.swap(A)
+    keeping.swap(B)
+    assert keeping.shared.opts.data["sd_checkpoint_hash"] == keeping.checkpoints[A].sha256
+    assert keeping.sd_models.model_data.sd_model.sd_checkpoint_info is keeping.checkpoints[B]
+
+
+def test_in_a_job_models_are_not_moved_away_for_nothing(keeping):
+    keeping.swap(B)
+    for job, wanted in ((False, True), (True, False)):
+        if job:
+            begin_job(keeping, A)
+        keeping.processing.need_global_unload = True
         keeping.swap(B)
-        assert keeping.loads == [B]
-        assert dies(old)
-
-    def test_another_module_makes_another_model_and_two_of_a_file_are_kept(self, keeping, tmp_path):
-        further = tmp_path / "further.safetensors"
-        further.write_bytes(b"further")
-        for _ in range(2):
-            keeping.swap(B)
-            keeping.swap(B, keeping.vae)
-        assert keeping.loads == ["beta + other"]
-        keeping.swap(B, str(further))
-        assert len([one for one in keeping.host.models.loaded() if one.sd_checkpoint_info.name_for_extra == B]) == 2
-
-    def test_a_failed_load_leaves_the_kept_ones(self, keeping, monkeypatch):
-        def fails(*_args, **_kwargs):
-            raise OSError("no such file")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(keeping.sd_models, "forge_loader", fails)
-            with pytest.raises(OSError, match="no such file"):
-                keeping.swap(C)
-        assert keeping.host.models.active() is None
-        keeping.swap(B)
-        keeping.swap(A)
-        assert keeping.loads == []
+        assert keeping.processing.need_global_unload is wanted
 
 
-class TestTraces:
-    """What a job leaves on a model, or the webui by the model of the moment."""
-
-    def test_tiling(self, keeping):
-        model = keeping.swap(B)
-        model.tiling_enabled = True
-        keeping.swap(A)
-        assert not keeping.swap(B).tiling_enabled
-
-    def test_the_noise_schedule(self, keeping):
-        predictor = keeping.swap(B).forge_objects.unet.model.predictor
-        as_made = {name: tensor.clone() for name, tensor in predictor.named_buffers()}
-        predictor.set_sigmas(predictor.sigmas * 3)
-        keeping.swap(A)
-        keeping.swap(B)
-        assert [tensor.equal(as_made[name]) for name, tensor in predictor.named_buffers()] == [True, True]
-
-    def test_texts_of_a_job(self, keeping):
-        keeping.swap(B).extra_generation_params["of the last job"] = 1
-        keeping.swap(A)
-        assert keeping.swap(B).extra_generation_params == {}
-
-    def test_a_vae_goes_back_onto_the_model_that_it_was_taken_from(self, keeping):
-        first, second = keeping.swap(A), keeping.host.models.loaded_model(keeping.checkpoints[B])
-        own, others = (weights(model) for model in (first, second))
-        keeping.sd_vae.store_base_vae(first)
-        overwrite(first)
-        keeping.swap(B)
-        keeping.sd_vae.restore_base_vae(second)
-        assert (weights(first), weights(second)) == (own, others)
-
-    def test_nested_overrides_come_off_from_within(self, keeping):
-        first, second = keeping.swap(A), keeping.host.models.loaded_model(keeping.checkpoints[B])
-        own, others = (weights(model) for model in (first, second))
-        keeping.sd_vae.store_base_vae(first)
-        overwrite(first)
-        keeping.swap(B)
-        keeping.sd_vae.store_base_vae(second)
-        overwrite(second)
-        keeping.sd_vae.restore_base_vae(second)
-        assert weights(second) == others
-        keeping.sd_vae.restore_base_vae(second)
-        assert (weights(first), weights(second)) == (own, others)
-
-    def test_a_model_that_a_job_without_us_gave_anothers_vae_is_not_kept(self, neo):
-        first = neo.swap(A)
-        neo.sd_vae.store_base_vae(first)
-        second = neo.swap(B)
-        neo.sd_vae.restore_base_vae(second)
-        assert neo.host.models.loaded() == []
-
-    def test_encoded_prompts_are_told_apart_by_the_active_model(self, keeping):
-        p = begin_job(keeping, A)
-        keys = set()
-        for name in (A, B, A):
-            keeping.swap(name)
-            keys.add(p.cached_params("a cat"))
-        assert len(keys) == 2
-        keeping.state.running.job = None
-        assert p.cached_params("a cat") == ("a cat",)
-
-    def test_in_a_job_the_stored_hash_stays_the_first_passs(self, keeping):
-        begin_job(keeping, A)
-        keeping.swap(A)
-        keeping.swap(B)
-        assert keeping.shared.opts.data["sd_checkpoint_hash"] == keeping.checkpoints[A].sha256
-        assert keeping.sd_models.model_data.sd_model.sd_checkpoint_info is keeping.checkpoints[B]
-
-    def test_in_a_job_models_are_not_moved_away_for_nothing(self, keeping):
-        keeping.swap(B)
-        for job, wanted in ((False, True), (True, False)):
-            if job:
-                begin_job(keeping, A)
-            keeping.processing.need_global_unload = True
-            keeping.swap(B)
-            assert keeping.processing.need_global_unload is wanted
-
-    def test_making_a_model_draws_no_random_numbers_of_a_job(self, keeping, monkeypatch):
-        begin_job(keeping, A)
-        load = keeping.sd_models.forge_loader
-        monkeypatch.setattr(keeping.sd_models, "forge_loader", lambda *a, **k: (torch.rand(3), load(*a, **k))[1])
-        torch.manual_seed(1)
-        before = torch.get_rng_state()
-        keeping.swap(C)
-        assert torch.get_rng_state().equal(before)
+def test_making_a_model_draws_no_random_numbers_of_a_job(keeping, monkeypatch):
+    begin_job(keeping, A)
+    load = keeping.sd_models.forge_loader
+    monkeypatch.setattr(keeping.sd_models, "forge_loader", lambda *a, **k: (torch.rand(3), load(*a, **k))[1])
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    keeping.swap(C)
+    assert torch.get_rng_state().equal(before)
 
 
 def weights(model) -> list[list[float]]:

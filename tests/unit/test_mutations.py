@@ -38,11 +38,7 @@ def lines_of(mutation: Mutation) -> set[int]:
     return {*range(first, first + len(text.rstrip("\n").split("\n")))}
 
 
-TRIED = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent.name != "forge"]
-"""What the default run has a webui for; for Forge Neo there is no miniature."""
-
-
-@pytest.mark.parametrize("path", TRIED, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_what_is_undone_in_a_finally_is_in_the_list(path: Path) -> None:
     file = path.relative_to(PACKAGE).as_posix()
     touched = set().union(*(lines_of(mutation) for mutation in MUTATIONS if mutation.file == file))
