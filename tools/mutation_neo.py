@@ -124,8 +124,8 @@ OF_NEO = [
     Mutation(
         "neo-wrapped-for-good",
         SLOTS,
-        "    _unwrap()\n\n\ndef _is_disabled",
-        "\n\ndef _is_disabled",
+        "        engines.drop(list(kept.engines))\n    _unwrap()\n",
+        "        engines.drop(list(kept.engines))\n",
         (f"{NEO}::test_all_is_undone_when_the_page_is_reloaded",),
     ),
     Mutation(

@@ -103,11 +103,11 @@ def own_field(own: float | None, given: float | None, left_out: float | None, sa
 
     Args:
         own: the second pass's CFG scale, which goes first.
-        given: the field as it is.
+        given: the field as it is; 0 is the first pass's.
         left_out: its value in a request that does not name it; nobody has chosen that one.
         same: its value for the first pass's.
     """
-    return own or (same if given in (None, left_out) else given)
+    return own or (None if given == left_out else given) or same
 
 
 @dataclass(frozen=True)

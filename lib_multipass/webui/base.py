@@ -171,6 +171,7 @@ WITHIN = {
     },
     "options": {
         "can_override": "whether an override of a setting can be taken back",
+        "disables": "whether the user has disabled an extension",
         "in_force": "a setting in a job, its overrides included",
     },
     "parts": {

@@ -88,11 +88,13 @@ def test_all_is_undone_when_the_page_is_reloaded(neo):
 
 
 def test_a_disabled_extension_lets_go_of_all(keeping):
-    parked = weakref.ref(keeping.host.models.loaded_model(keeping.checkpoints[B]))
+    active, parked = (weakref.ref(keeping.host.models.loaded_model(keeping.checkpoints[name])) for name in (A, B))
     keeping.shared.opts.data["disabled_extensions"] = ["multipass"]
     for call in keeping.callbacks["on_script_unloaded"]:
         call()
     assert dies(parked)
+    keeping.sd_models.unload_model_weights()
+    assert dies(active)
 
 
 def test_whatever_is_missing_it_starts_without_us(bare, monkeypatch):
@@ -402,3 +404,21 @@ def weights(model) -> list[list[float]]:
 def overwrite(model) -> None:
     state = {name: tensor + 1 for name, tensor in model.first_stage_model.state_dict().items()}
     model.first_stage_model.load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("is_api", "hr_cfg", "left_out"), [(True, 1.0, True), (True, 6.0, False), (False, 6.0, True), (False, 3.0, False)]
+)
+def test_the_hires_cfg_scale_that_nobody_has_chosen(neo, is_api, hr_cfg, left_out):
+    neo.host.controls.remember(SimpleNamespace(value=6.0), "txt2img_hr_cfg")
+    p = neo.processing.StableDiffusionProcessingTxt2Img()
+    p.is_api, p.hr_cfg, p.cfg_scale = is_api, hr_cfg, 5.0
+    begins, of_first = neo.host.features.hires_cfg(p)
+    assert (begins == hr_cfg, of_first) == (left_out, 5.0)
+
+
+def test_vaes_are_named_by_their_files(neo):
+    assert neo.host.vaes.names() == ["other.safetensors"]
+    assert neo.host.vaes.shown("other") == "other.safetensors"
+    assert neo.host.vaes.named(neo.vae) == "other.safetensors"
+    assert neo.host.vaes.automatic(str(neo.files[A])) is None

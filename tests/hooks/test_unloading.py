@@ -100,4 +100,4 @@ def test_every_step_is_in_a_row() -> None:
 
     nodes = ast.walk(ast.parse(inspect.getsource(slots._uninstall)))
     calls = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
-    assert calls - {"patches.original", "_is_disabled", "places"} == {*ON_UNLOADING}
+    assert calls - {"patches.original", "host.options.disables", "places"} == {*ON_UNLOADING}

@@ -9,7 +9,7 @@ import pytest
 
 from support.client import Rendered
 from support.hosts import A1111, REFORGE
-from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, need_limits, warm
+from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, need_limits, vae_override, warm
 from support.settings import settings
 from support.webuis import Server
 
@@ -236,6 +236,8 @@ SETTINGS = {
 def test_a_setting_that_changes_between_jobs_counts_as_by_hand(pair, start, name):
     """By hand, at the webui's own limit, each checkpoint is loaded anew for each pass; here both are kept."""
     need_setting(pair.ours, name)
+    if name == "sd_vae" and pair.ours.webui.kind.vaes_are_modules:
+        pytest.skip("this webui does not heed the setting")
     value, reads = SETTINGS[name]
     job, kept = {**hires("Lanczos"), "n_iter": 2}, {"alwayson_scripts": multipass(True, B)}
     changing = {**job, "prompt": "a dog"}  # the webui keeps encoded prompts, also when the text encoder changes
@@ -256,7 +258,7 @@ def test_a_setting_that_changes_between_jobs_counts_as_by_hand(pair, start, name
 
 
 def test_a_temporary_vae_does_not_stay_on_kept_models(pair):
-    other = {"sd_vae": "other.safetensors"}
+    other = vae_override(pair.ours)
     usual = warm(pair.ours, **hires(), n_iter=2, alwayson_scripts=multipass(True, B))
     pair.ours.client.txt2img(**hires(), n_iter=2, override_settings=other, alwayson_scripts=multipass(True, B))
     assert pair.ours.client.txt2img(**hires(), n_iter=2, alwayson_scripts=multipass(True, B)).same_as(usual)

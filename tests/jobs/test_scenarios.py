@@ -22,6 +22,7 @@ from support.jobs import (
     multipass,
     need_adetailer,
     need_limits,
+    vae_override,
     warm,
     without,
 )
@@ -224,7 +225,7 @@ def denoising_by_hand(stock: Server) -> dict:
     try:
         stock.client.txt2img(enable_hr=True)
     except RefusedError:
-        return {"denoising_strength": 0.7}
+        return {"denoising_strength": stock.webui.kind.denoising}
     return {}
 
 
@@ -352,10 +353,9 @@ def test_the_object_form_of_the_arguments(pair):
 @pytest.mark.both
 def test_a_temporary_vae_comes_off_again(pair, start):
     """Without the extension it stays on a model that was kept and activated again; so compared at the default limit."""
-    other = {"sd_vae": "other.safetensors"}
-    expected = warm(pair.stock)
+    expected, other = warm(pair.stock), vae_override(pair.ours)
     with start(multipass=False) as server:
-        expected_other = warm(server, override_settings=other)
+        expected_other = warm(server, override_settings=vae_override(server))
     warm(pair.ours, **hires(), n_iter=2, alwayson_scripts=multipass(True, B))
     with_vae = pair.ours.client.txt2img(
         **hires(), n_iter=2, override_settings=other, alwayson_scripts=multipass(True, B)

@@ -11,7 +11,20 @@ import pytest
 
 from support.baked import add_vae, bake
 from support.client import RefusedError
-from support.jobs import A, B, C, adetailer, cfg_by_hand, differences, hires, multipass, need_adetailer, warm, without
+from support.jobs import (
+    A,
+    B,
+    C,
+    adetailer,
+    cfg_by_hand,
+    differences,
+    hires,
+    multipass,
+    need_adetailer,
+    vae_override,
+    warm,
+    without,
+)
 from support.plots import plot
 from support.scale import matrix
 
@@ -113,7 +126,7 @@ def test_a_tabs_own_vae_goes_first(pair):
 @pytest.mark.parametrize("name", ["None", "Automatic"])
 @pytest.mark.both
 def test_the_checkpoints_own_vae_where_another_is_fixed(pair, name):
-    fixed = {"override_settings": {"sd_vae": OTHER}}
+    fixed = {"override_settings": vae_override(pair.ours)}
     job = hires("Lanczos", n_iter=2)
     with_faces = need_faces(pair)
     expected = warm(

@@ -12,7 +12,7 @@ from typing import Any
 from support.neo import Neo
 
 OF_NEO = ("modules", "backend", "modules_forge")
-BOUND = ("choice", "start", "webui.a1111", "webui.forge")
+BOUND = ("choice", "start", "webui.a1111", "webui.forge", "webui.none")
 """What of ours imports the webui's modules, or those that do; all else asks the door."""
 
 
@@ -30,16 +30,28 @@ def forge_neo(folder: Path) -> Iterator[Neo]:
         yield neo
     finally:
         for name in [name for name in sys.modules if _is_the_webuis(name)]:
-            del sys.modules[name]
-        sys.modules.update(hidden)
+            _leave(name)
         for name, module in hidden.items():
-            around, _, last = name.rpartition(".")
-            if around:
-                setattr(sys.modules[around], last, module)
+            _put_back(name, module)
         for kept, now in zip(before, (webui.host, state.kept), strict=False):
             vars(now).clear()
             vars(now).update(kept)
         state.running.job = before[2]
+
+
+def _leave(name: str) -> None:
+    """Forget a module, in its package too: ``from package import module`` looks there first."""
+    del sys.modules[name]
+    around, _, last = name.rpartition(".")
+    if around in sys.modules:
+        vars(sys.modules[around]).pop(last, None)
+
+
+def _put_back(name: str, module: Any) -> None:
+    sys.modules[name] = module
+    around, _, last = name.rpartition(".")
+    if around in sys.modules:
+        setattr(sys.modules[around], last, module)
 
 
 def _is_the_webuis(name: str) -> bool:

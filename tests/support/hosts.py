@@ -29,6 +29,8 @@ class Kind:
 
     hires_cfg: bool = False
     """Whether the hires pass has a CFG scale of its own, ``hr_cfg``."""
+    denoising: float = 0.7
+    """What the page shows at first for the hires pass's denoising strength."""
     latent_upscalers: bool = True
     limits: bool = True
     """Whether a setting says how many checkpoints stay loaded (``sd_checkpoints_limit``)."""
@@ -93,6 +95,7 @@ NEO = Kind(
         "ad_match_inpaint_bbox_size": "Off",  # else each face is painted in about 1024 x 1024
     },
     hires_cfg=True,
+    denoising=0.6,
     latent_upscalers=False,
     limits=False,
     vaes_are_modules=True,

@@ -28,6 +28,12 @@ def cfg_by_hand(server: Server, cfg_scale=0, **_own):
     return {"hr_cfg": cfg_scale} if server.webui.kind.hires_cfg else {}
 
 
+def vae_override(server: Server, name: str = "other.safetensors") -> dict[str, str]:
+    """The override of the VAE: by its name, in Forge Neo by its path."""
+    path = server.data / "models" / "VAE" / name
+    return {"sd_vae": str(path) if server.webui.kind.vaes_are_modules else name}
+
+
 def multipass(*args):
     return {"Multipass": {"args": list(args)}}
 

@@ -21,7 +21,9 @@ def test_a_webui_without_these_fields_gets_none():
     assert of_its_own(SecondPass("sharp.safetensors", 9.0)) == {}
 
 
-@pytest.mark.parametrize(("own", "given", "scale"), [(None, 1.0, 7.0), (None, 4.0, 4.0), (9.0, 4.0, 9.0)])
+@pytest.mark.parametrize(
+    ("own", "given", "scale"), [(None, 1.0, 7.0), (None, 0, 7.0), (None, 4.0, 4.0), (9.0, 4.0, 9.0)]
+)
 def test_the_cfg_scale_is_the_first_passs_the_chosen_one_or_its_own(own, given, scale):
     assert of_its_own(SecondPass(cfg_scale=own), hr_cfg=given) == {"hr_cfg": scale}
 

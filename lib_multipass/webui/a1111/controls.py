@@ -8,6 +8,7 @@ HIRES_CONTROLS = {
     "txt2img_denoising_strength": "denoising_strength",
     "txt2img_hr_scale": "hr_scale",
     "txt2img_hr_upscaler": "hr_upscaler",
+    "txt2img_hr_cfg": "hr_cfg",
 }
 _controls: dict[str, Any] = {}
 

@@ -46,6 +46,11 @@ def can_override(name: str) -> bool:
     return name in shared.opts.data and not is_frozen(name)
 
 
+def disables(extension: str) -> bool:
+    """Whether the user has disabled an extension, or all."""
+    return shared.opts.disable_all_extensions != "none" or extension in shared.opts.disabled_extensions
+
+
 @contextmanager
 def read_as(name: str, value: Any) -> Iterator[None]:
     """Let ``shared.opts`` show another value of a setting to those who read it as an attribute.

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from modules import errors, hashes, images, patches, processing, script_callbacks, sd_models, sd_vae, shared
+from modules import errors, hashes, images, patches, processing, script_callbacks, sd_models, sd_vae
 from modules.textual_inversion import textual_inversion
 
 from lib_multipass.webui.a1111 import files, follow, forge_models, limits, models, pass_vae, swaps, ui
+from lib_multipass.webui.base import host
 
 KEY = "lib_multipass"
 
@@ -70,17 +71,13 @@ def _uninstall(extension: str, before_unload: Callable[[], None]) -> None:
     before_unload()
     pass_vae.settle()
     pass_vae.forget()
-    if _is_disabled(extension):
+    if host.options.disables(extension):
         # Nobody would hold up the limit any more; up to 1.8.0 more loaded models than that break the webui.
         models.let_go(None)
     for owner, name, _ in places():
         if patches.original(KEY, owner, name) is not None:
             patches.undo(KEY, owner, name)
     limits.uninstall()
-
-
-def _is_disabled(extension: str) -> bool:
-    return shared.opts.disable_all_extensions != "none" or extension in shared.opts.disabled_extensions
 
 
 def places() -> Iterator[tuple[Any, str, str | Wrapper]]:

@@ -15,6 +15,7 @@ from lib_multipass.webui.a1111 import files as a1111_files
 from lib_multipass.webui.a1111 import hardware as a1111_hardware
 from lib_multipass.webui.a1111 import options as a1111_options
 from lib_multipass.webui.a1111 import pictures as a1111_pictures
+from lib_multipass.webui.a1111 import vaes as a1111_vaes
 from lib_multipass.webui.base import Over
 from lib_multipass.webui.forge import (
     features as own_features,
@@ -33,7 +34,6 @@ from lib_multipass.webui.forge import (
     pass_vae,
     slots,
     swaps,
-    vaes,
 )
 from lib_multipass.webui.forge import (
     options as own_options,
@@ -41,12 +41,16 @@ from lib_multipass.webui.forge import (
 from lib_multipass.webui.forge import (
     pictures as own_pictures,
 )
+from lib_multipass.webui.forge import (
+    vaes as own_vaes,
+)
 
 features = Over(own_features, a1111_features)
 files = Over(own_files, a1111_files)
 hardware = Over(own_hardware, a1111_hardware)
 options = Over(own_options, a1111_options)
 pictures = Over(own_pictures, a1111_pictures)
+vaes = Over(own_vaes, a1111_vaes)
 
 __all__ = [
     "adetailer",

@@ -7,6 +7,8 @@ from typing import Any
 from modules import shared
 
 from lib_multipass.plan.crossing import PIXEL_UPSCALER
+from lib_multipass.plan.hires import HIRES_CFG
+from lib_multipass.webui.base import host
 
 
 def beyond() -> set[str]:
@@ -22,9 +24,13 @@ def plain_upscaler() -> str:
 def hires_cfg(p: Any) -> tuple[Any, float]:
     """What ``hr_cfg`` is where nobody has chosen it, and what it is for the first pass's CFG scale.
 
-    The page sends 1 for a slider that nobody has touched, so whatever it has counts as left out.
+    A request without it gets that of the job's class; the page sends what its slider, which is hidden unless a setting
+    shows it, has at first.
     """
-    return getattr(p, "hr_cfg", None), getattr(p, "cfg_scale", 0.0)
+    begins = getattr(type(p), HIRES_CFG, None)
+    if not getattr(p, "is_api", False):
+        begins = host.controls.hires_defaults().get(HIRES_CFG, begins)
+    return begins, getattr(p, "cfg_scale", 0.0)
 
 
 def vaes_are_modules() -> bool:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from modules import errors, hashes, images, patches, processing, script_callbacks, sd_models, sd_vae, shared
+from modules import errors, hashes, images, patches, processing, script_callbacks, sd_models, sd_vae
 
 from lib_multipass.state import kept
 from lib_multipass.webui.base import host
@@ -84,11 +84,7 @@ def _places(wrappers: Mapping[str, Wrapper]) -> Iterator[tuple[Any, str, Wrapper
 def _uninstall(extension: str, before_unload: Callable[[], None]) -> None:
     """Undo :func:`install`. The webui calls this when it reloads its page, before it runs the entry script again."""
     before_unload()
-    if _is_disabled(extension):
+    if host.options.disables(extension):
         models.let_go(None)
         engines.drop(list(kept.engines))
     _unwrap()
-
-
-def _is_disabled(extension: str) -> bool:
-    return shared.opts.disable_all_extensions != "none" or extension in shared.opts.disabled_extensions

@@ -1,33 +1,13 @@
-"""Forge Neo's VAE files, which are modules there."""
+"""What differs with Forge Neo's VAE files, which are modules there."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-from modules import sd_vae, shared
+from modules import shared
 
 from lib_multipass.plan.names import Checkpoint
-from lib_multipass.plan.second_pass import resolve_vae
-from lib_multipass.words import MultipassError
-
-
-def names() -> list[str]:
-    """The names of all VAE files that the webui lists."""
-    return list(sd_vae.vae_dict)
-
-
-def refresh() -> None:
-    """Read the folders again."""
-    sd_vae.refresh_vae_list()
-
-
-def shown(name: str) -> str:
-    """The name in a dropdown for any name of a VAE; itself if it means none or several."""
-    try:
-        return resolve_vae(name, names())
-    except MultipassError:
-        return name
 
 
 def named(choice: Any) -> Any:
