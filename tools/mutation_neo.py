@@ -138,15 +138,15 @@ OF_NEO = [
     Mutation(
         "neo-vae-onto-whichever-is-active",
         TRACES,
-        "        return None if owner() is None else original(owner(), *args, **kwargs)",
-        "        return original(model, *args, **kwargs)",
+        "        return None if owner() is None else original(owner())",
+        "        return original(*args, **kwargs)",
         (f"{NEO}::test_a_vae_goes_back_onto_the_model_that_it_was_taken_from",),
     ),
     Mutation(
         "neo-a-foreign-vae-is-kept",
         TRACES,
-        "                engines.forget(model)",
-        "                pass",
+        "                    engines.forget(model)",
+        "                    pass",
         (f"{NEO}::test_a_model_that_a_job_without_us_gave_anothers_vae_is_not_kept",),
     ),
 ]

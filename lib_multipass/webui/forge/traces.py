@@ -32,9 +32,10 @@ def told_apart(original: Callable) -> Callable:
 def stored_with_its_model(original: Callable) -> Callable:
     """Notes whose VAE is stored, when an override puts another one over it."""
 
-    def store_base_vae(model: Any, *args: Any, **kwargs: Any) -> Any:
-        result = original(model, *args, **kwargs)
-        kept.own_vaes.append((weakref.ref(model), sd_vae.base_vae, sd_vae.checkpoint_info))
+    def store_base_vae(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        for model in (*args, *kwargs.values())[:1]:
+            kept.own_vaes.append((weakref.ref(model), sd_vae.base_vae, sd_vae.checkpoint_info))
         return result
 
     return store_base_vae
@@ -47,16 +48,17 @@ def restored_onto_its_model(original: Callable) -> Callable:
     model that got another one's VAE in them is not kept.
     """
 
-    def restore_base_vae(model: Any, *args: Any, **kwargs: Any) -> Any:
+    def restore_base_vae(*args: Any, **kwargs: Any) -> Any:
         if not kept.own_vaes:
-            return original(model, *args, **kwargs)
+            return original(*args, **kwargs)
         owner, own, checkpoint = kept.own_vaes.pop()
         if kept.decision is None:
             kept.own_vaes.clear()
-            if owner() is not model:
-                engines.forget(model)
-            return original(model, *args, **kwargs)
+            for model in (*args, *kwargs.values())[:1]:
+                if owner() is not model:
+                    engines.forget(model)
+            return original(*args, **kwargs)
         sd_vae.base_vae, sd_vae.checkpoint_info = own, checkpoint
-        return None if owner() is None else original(owner(), *args, **kwargs)
+        return None if owner() is None else original(owner())
 
     return restore_base_vae
