@@ -68,9 +68,16 @@ OF_NEO = [
     Mutation(
         "neo-tiling-stays",
         ENGINES,
-        "    apply_circular_forge(model, False)",
-        "    pass",
+        "    tile(model)\n\n\ndef",
+        "\n\ndef",
         (f"{NEO}::test_tiling",),
+    ),
+    Mutation(
+        "neo-a-loaded-one-does-not-tile",
+        SWAPS,
+        "        engines.tile(model)\n",
+        "",
+        (f"{NEO}::test_tiling_of_a_job_reaches_all_its_models",),
     ),
     Mutation(
         "neo-texts-stay",

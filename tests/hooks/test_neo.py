@@ -310,6 +310,13 @@ def test_tiling(keeping):
     assert not keeping.swap(B).tiling_enabled
 
 
+def test_tiling_of_a_job_reaches_all_its_models(keeping):
+    begin_job(keeping, A, tiling=True)
+    assert [keeping.swap(name).tiling_enabled for name in (B, A, C)] == [True] * 3
+    keeping.state.running.job = None
+    assert not keeping.swap(B).tiling_enabled
+
+
 def test_the_noise_schedule(keeping):
     predictor = keeping.swap(B).forge_objects.unet.model.predictor
     as_made = {name: tensor.clone() for name, tensor in predictor.named_buffers()}

@@ -23,7 +23,7 @@ from backend.args import dynamic_args
 from modules import processing, sd_models, shared
 from modules_forge.utils import apply_circular_forge
 
-from lib_multipass.state import kept
+from lib_multipass.state import kept, running
 
 _FLAGS = (
     "kontext",
@@ -130,7 +130,13 @@ def _as_new(engine: Engine) -> None:
     predictor = _predictor(model)
     for name, tensor in engine.schedule.items():  # ``set_sigmas`` would round the logarithms otherwise than loading
         setattr(predictor, name, tensor.to(getattr(predictor, name).device, copy=True))
-    apply_circular_forge(model, False)
+    tile(model)
+
+
+def tile(model: Any) -> None:
+    """Let a model tile as the running job wants it: the webui sets this once a job, on its first model alone."""
+    p = running.job.owner() if running.job is not None else None
+    apply_circular_forge(model, bool(getattr(p, "tiling", False)))
 
 
 def _predictor(model: Any) -> Any:

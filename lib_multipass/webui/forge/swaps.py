@@ -84,6 +84,7 @@ def perform(original: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) 
         key = engines.key_of(parameters)
         model = original(*args, **kwargs)
         engines.note(model, key)
+        engines.tile(model)
         return model
 
 
