@@ -59,7 +59,7 @@ class Kind:
             fitted["hr_upscaler"] = "None"  # the one that is always there, which resizes as Lanczos
         if fitted.get("hr_cfg") == 0:
             fitted["hr_cfg"] = fitted.get("cfg_scale", 7)
-        if by_hand and fitted.get("enable_hr"):
+        if fitted.get("enable_hr") and (by_hand or not _is_ticked(body)):
             fitted.setdefault("hr_additional_modules", ["Use same choices"])
         return fitted
 
@@ -106,6 +106,14 @@ NEO = Kind(
 )
 KINDS = (REFORGE, NEO, A1111)
 """In the order in which they are asked."""
+
+
+def _is_ticked(body: dict) -> bool:
+    """Whether a request wants Multipass."""
+    scripts = {name.lower(): part for name, part in (body.get("alwayson_scripts") or {}).items()}
+    args = scripts.get("multipass", {}).get("args")
+    first = args[0] if isinstance(args, list) and args else args
+    return first.get("enabled", True) if isinstance(first, dict) else first is not None and first not in ([], False)
 
 
 def kind_of(root: Path) -> Kind:

@@ -49,9 +49,13 @@ def test_a_webui_is_ready_when_its_first_model_is_there(kind):
 
 def test_a_request_is_fitted_to_forge_neo():
     body = {"enable_hr": True, "hr_upscaler": "Latent", "hr_cfg": 0, "cfg_scale": 5}
+    body["alwayson_scripts"] = {"Multipass": {"args": [True, "beta"]}}
     ours = {**body, "hr_upscaler": "None", "hr_cfg": 5}
     assert NEO.fitted(body, by_hand=False) == ours
     assert NEO.fitted(body, by_hand=True) == {**ours, "hr_additional_modules": ["Use same choices"]}
+    for unticked in ([], [None], [False], {"enabled": False}):
+        off = {"enable_hr": True, "alwayson_scripts": {"multipass": {"args": unticked}}}
+        assert "hr_additional_modules" in NEO.fitted(off, by_hand=False)
     assert NEO.fitted({"steps": 3}, by_hand=True) == {"steps": 3}
     assert A1111.fitted(body, by_hand=True) == body
 
