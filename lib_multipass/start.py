@@ -46,7 +46,7 @@ def _serve(extension: str, name: str) -> tuple[ModuleType, ModuleType]:
     settings.add()
     endpoints.install()
     plot.install()
-    host.slots.install(extension, made, jobs.end_running)
+    host.slots.install(extension, made, jobs.leave)
     return hooks, panel
 
 
@@ -54,11 +54,11 @@ def wrappers() -> dict[str, Callable[[Callable], Callable]]:
     """By slot, what makes the wrapper of the webui's function."""
     from lib_multipass.api.endpoints import one_object
     from lib_multipass.job import closing, refusal, swap_wrappers
-    from lib_multipass.passes import ahead, copies, first_pass, gauge, hires_pass, networks, progress
+    from lib_multipass.passes import ahead, copies, first_pass, gauge, hires_pass, networks, once, progress
 
     def after_the_swap(original: Callable) -> Callable:
         """First the swap that was put off, then what holds for the second pass alone."""
-        return progress.hires_pass(first_pass.swapping(hires_pass.of_its_own(original)))
+        return progress.hires_pass(first_pass.swapping(hires_pass.of_its_own(once.enlarging(original))))
 
     return {
         "init": refusal.raising,
@@ -67,6 +67,9 @@ def wrappers() -> dict[str, Callable[[Callable], Callable]]:
         "read": swap_wrappers.counted,
         "first_pass": lambda original: progress.first_pass(first_pass.watched(original)),
         "hires_pass": after_the_swap,
+        "sampler": once.sampler_watched,
+        "decode": once.decoded_once,
+        "resize": once.enlarged_once,
         "faces": progress.faces,
         "texts": hires_pass.conditioned_on_its_own,
         "tags": networks.fitted,

@@ -1,6 +1,7 @@
 """All that Multipass remembers: the job that runs, and what outlives jobs.
 
-Beside these two there are only caches keyed by a file, and what a page collects while it is built.
+Beside these two there are only caches keyed by a file or a model, what a page collects while it is built, and the plots
+that :mod:`lib_multipass.job.refusal` watches.
 
 The webui and other extensions copy, compare and serialise ``p``, so nothing of ours is there but plain JSON: of a job,
 its number as ``p._multipass``. One job runs at a time, under the webui's queue lock, so nothing has to be looked up
@@ -16,6 +17,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from lib_multipass.memory.placement import Decision, Lack
+from lib_multipass.memory.store import Store
 
 
 class Part:
@@ -101,6 +103,8 @@ class Kept:
     """Of models with an override's VAE on them, in the order of the overrides: the model, its own VAE, its file."""
     lent: dict[str, dict[str, tuple]] = field(default_factory=dict)
     """By checkpoint file and part, where the tensors are from."""
+    stages: Store = field(default_factory=Store)
+    """First passes and enlarged pictures, by what they were made from."""
 
 
 running, kept = Running(), Kept()

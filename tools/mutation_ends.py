@@ -26,6 +26,13 @@ CLEARING_UP = [
         for name, part in (("tags", "Tags"), ("the-infotext", "Keys"), ("controlnet", "Control"))
     ),
     Mutation(
+        "pictures-are-kept-after-the-hires-pass",
+        "passes/once.py",
+        "        stages.enlarging = False",
+        "        pass",
+        (AS_BEFORE,),
+    ),
+    Mutation(
         "the-text-goes-on-after-a-job",
         "passes/progress.py",
         "        host.status.say(None if text == self.text else text, self.job_before if job == self.job else job)",

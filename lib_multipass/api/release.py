@@ -35,6 +35,7 @@ def release() -> Released:
     with host.status.queue():
         before = _loaded()
         kept.lacks.clear()
+        kept.stages.clear()
         host.models.let_go(host.checkpoints.selected())
         after = _loaded()
     gone = [name for name in before if name not in after]

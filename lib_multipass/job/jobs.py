@@ -13,10 +13,11 @@ from lib_multipass.passes.first_pass import FirstPass
 from lib_multipass.passes.gauge import Gauge
 from lib_multipass.passes.infotext import Keys
 from lib_multipass.passes.networks import Tags
+from lib_multipass.passes.once import Stages
 from lib_multipass.passes.progress import Progress
 from lib_multipass.plan.decide import Plan
 from lib_multipass.plan.report import Journal
-from lib_multipass.state import Part, running
+from lib_multipass.state import Part, kept, running
 from lib_multipass.webui import host
 from lib_multipass.words import log
 
@@ -46,6 +47,7 @@ class Job:
             Tags(p, self.plan),
             host.pass_vae.PassVae(self.plan.vaes),
             FirstPass(is_shown=self.plan.roles.args.show_first_pass),
+            Stages(self.plan.not_kept, host.stages.allowance(p)),
             Ahead(self.plan.in_use),
         ):
             self._enter(part)
@@ -85,6 +87,12 @@ class Job:
             self._stack.callback(self._leave, part)
         if not failed and running.job is self:
             running.end()
+
+
+def leave() -> None:
+    """The page is about to be loaded anew, with extensions that may have changed."""
+    end_running()
+    kept.stages.clear()
 
 
 def end_running() -> None:

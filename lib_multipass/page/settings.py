@@ -6,7 +6,15 @@ import gradio as gr
 
 from lib_multipass import NAME
 from lib_multipass.memory.placement import WISHES
-from lib_multipass.plan.our_settings import CROSSING_UPSCALER, DEFAULTS, KEEP, RAM_RESERVE, READ_AHEAD, VRAM_RESERVE
+from lib_multipass.plan.our_settings import (
+    CROSSING_UPSCALER,
+    DEFAULTS,
+    KEEP,
+    RAM_RESERVE,
+    READ_AHEAD,
+    STAGES,
+    VRAM_RESERVE,
+)
 from lib_multipass.webui import host
 
 ABOUT_DEFAULTS = """
@@ -45,6 +53,12 @@ def add() -> None:
         READ_AHEAD: {
             "label": "Read the next checkpoint while the first pass runs",
             "info": "on by default; shortens the wait before the second pass when its checkpoint is not loaded yet",
+        },
+        STAGES: {
+            "label": "RAM for first passes and enlarged pictures that are kept for the next job, in MB",
+            "component": gr.Slider,
+            "arguments": {"minimum": 0, "maximum": 8192, "step": 64},
+            "info": "an unchanged first pass is not made again; 0 keeps none",
         },
     }
     listed = {name: {"default": DEFAULTS[name], **about} for name, about in entries.items()}

@@ -59,6 +59,8 @@ class Plan:
     """By checkpoint file, the VAE file that the job's settings put on it."""
     comments: tuple[str, ...] = ()
     """What the job says on its result."""
+    not_kept: str = ""
+    """Why its first passes are not kept for later jobs; empty if they are."""
 
     @property
     def base(self) -> Checkpoint:
@@ -112,6 +114,7 @@ def decide(roles: Roles, situation: Situation) -> Plan:
         _vaes(roles, situation, aimed, foreign),
         given_vaes,
         _said(about_refiner, about_hires, crossed, other, aimed.comment, *dropped, *lent, put_off),
+        situation.not_kept,
     )
 
 

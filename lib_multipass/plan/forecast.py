@@ -61,6 +61,8 @@ class Forecast:
     reason: str = ""
     """Why checkpoints are not kept in the best place."""
     warnings: tuple[str, ...] = ()
+    not_kept: str = ""
+    """A sentence that says why the first pass is made anew in each job; empty where an unchanged one is not."""
 
     def text(self) -> str:
         """One line: the passes, and what is kept."""

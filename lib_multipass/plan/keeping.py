@@ -114,7 +114,8 @@ def forecast(
         ram_reserve=kept.free.ram_reserve,
     )
     reason = decision.reason if kept.decision else "The webui's own settings decide what stays loaded."
-    return Forecast(_passes(situation, roles), checkpoints, memory, kept.wish, reason, tuple(warnings))
+    not_kept = situation.not_kept and f"The first pass is not kept for later jobs: {situation.not_kept}."
+    return Forecast(_passes(situation, roles), checkpoints, memory, kept.wish, reason, tuple(warnings), not_kept)
 
 
 def _passes(situation: Situation, roles: Sequence[tuple[str, Checkpoint]]) -> tuple[Pass, ...]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from lib_multipass.plan.forecast import Forecast
 from lib_multipass.words import count_text
+
+FIRST_PASS, ENLARGED = "first pass", "enlarged picture"
+"""What may be taken from an earlier job."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class Journal:
     base_file: str
     """File name of the checkpoint that makes the first pass."""
     swaps: list[Swap] = field(default_factory=list)
+    not_again: list[str] = field(default_factory=list)
+    """What was taken from an earlier job instead of being made: ``FIRST_PASS`` or ``ENLARGED`` for each time."""
 
     def line(self, forecast: Forecast) -> str:
         """One line for the console: what the job did, and what stays loaded after it.
@@ -32,7 +38,13 @@ class Journal:
             forecast: the job's plan.
         """
         loads = sum(swap.disk_loads for swap in self.swaps)
-        return f"{forecast.text()} — {self._swaps()}, {count_text(loads, 'load')} from disk"
+        return f"{forecast.text()} — {self._swaps()}, {count_text(loads, 'load')} from disk{self._not_again()}"
+
+    def _not_again(self) -> str:
+        if not self.not_again:
+            return ""
+        counted = (f"{times} × {what}" if times > 1 else what for what, times in Counter(self.not_again).items())
+        return f"; not made again: {', '.join(counted)}"
 
     def _swaps(self) -> str:
         if not self.swaps:

@@ -127,3 +127,5 @@ class Situation:
     """Of loaded checkpoints, the parts that they have nothing in, of those that somebody asks for."""
     recent: Sequence[Checkpoint] = ()
     """Checkpoints that were active in this run, the last one first."""
+    not_kept: str = ""
+    """Why first passes cannot be kept for later jobs; empty if they can."""

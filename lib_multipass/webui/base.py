@@ -108,6 +108,18 @@ ROOMS = {
         "has_infotext": "whether pictures have infotexts in them",
         "decode_method": "how latents are decoded",
     },
+    "stages": {
+        "allowance": "bytes of RAM that kept stages may take",
+        "sampled_from": "everything that a first pass is made from, besides what its sampler is handed",
+        "decoded_with": "everything that latents are decoded with, besides themselves and the settings",
+        "decoded_from": "decoded pictures as the webui hands them on",
+        "enlarged_from": "a call's picture and all that it is enlarged from; None if the result is not worth keeping",
+        "is_plain": "whether a picture was only resized",
+        "generators": "the state of the random generators",
+        "put_back": "gives the generators a state",
+        "sampled": "lets the progress stand where it stands after so many steps",
+        "raw": "what a tensor or a picture is, and its bytes",
+    },
     "controls": {"remember": "keeps the hires controls of a page that is being built"},
     "ui": {
         "InputAccordion": "an accordion with a tick",
@@ -178,6 +190,8 @@ WITHIN = {
         "held_bytes": "bytes of a split model that are on the device",
         "is_split": "whether a loaded model is moved in parts",
     },
+    "loras": {"in_force": "the networks that act now"},
+    "stages": {"why_not": "why no first pass of a job can be kept; empty if one can"},
     "vaes": {
         "automatic": "the file that Automatic means for a checkpoint",
         "modules": "where VAE and text encoders are modules, those of the first pass",
@@ -194,6 +208,9 @@ SLOTS = {
     "read": "reads a checkpoint's state dict from disk",
     "first_pass": "samples a picture; calls the hires pass",
     "hires_pass": "the hires pass, after the swap",
+    "sampler": "makes a sampler, for each pass a new one",
+    "decode": "decodes latents",
+    "resize": "resizes a picture, with an upscaler",
     "faces": "samples an img2img job, as ADetailer's are",
     "texts": "encodes the hires pass's texts",
     "tags": "takes the tags of networks out of the prompts",
@@ -220,26 +237,6 @@ class Host:
 
     def __getattr__(self, room: str) -> Any:
         raise AttributeError(f"the webui that serves has no {room}; see lib_multipass.webui.base")
-
-
-class Over:
-    """A room of a family that overrides some of another family's operations.
-
-    Rooms reach each other through :data:`host`, so what is overridden here holds for the room below as well.
-    """
-
-    def __init__(self, *rooms: ModuleType) -> None:
-        """
-        Args:
-            rooms: the one that is asked first, first.
-        """
-        self._rooms = rooms
-
-    def __getattr__(self, operation: str) -> Any:
-        for room in self._rooms:
-            if operation in vars(room):
-                return vars(room)[operation]
-        raise AttributeError(f"{self._rooms[0].__name__} has no {operation!r}")
 
 
 host = Host()

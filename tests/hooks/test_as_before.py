@@ -21,7 +21,7 @@ from support.jobs import A, B, C
 from support.scale import matrix
 from support.stage import ANEW, ENDINGS, FAILED, FINISHED, KEPT, ONE, OWN, REFUSED, TWO, Stage, stages
 
-PARTS = ("Ahead", "Control", "FirstPass", "Gauge", "Keys", "PassVae", "Progress", "Tags")
+PARTS = ("Ahead", "Control", "FirstPass", "Gauge", "Keys", "PassVae", "Progress", "Stages", "Tags")
 AT_ONCE = {
     "Ahead._next": "Ahead.end",
     "Ahead.reader._reading": "Ahead.end",
@@ -29,9 +29,10 @@ AT_ONCE = {
     **{f"Job.parts.{part}": "Job._leave" for part in PARTS},
     "PassVae.in_hires_pass": "finally of PassVae.hires_pass",
     "PassVae.vaes": "PassVae.end",
+    "Stages.enlarging": "finally of once.enlarging",
     "Progress.stage": "finally of Progress.at",
     "options.Options.CLIP_stop_at_last_layers": "finally of options.read_as",
-    "p.cfg_scale": "finally of second_pass.hires_pass_of_its_own",
+    "p.cfg_scale": "finally of hires_pass.of_its_own",
     "sd_samplers.sample_to_image": "finally of pictures.decoded_already",
     "shared.opts.data": "finally of swaps._hash_kept",
     "shared.state.textinfo": "Progress.end",

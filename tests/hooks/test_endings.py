@@ -49,10 +49,10 @@ def test_closing_a_script_job_ends_what_its_last_cell_has_left(host, monkeypatch
 
     before = idle_state(host)
     whole = host.job(OWN, kind=in_pieces)
-    monkeypatch.setattr(host.processing, "decode_latent_batch", fail)
     host.shared.state.begin(job="plot")
     with closing(whole):
-        with suppress(RuntimeError):
+        with monkeypatch.context() as patch, suppress(RuntimeError):
+            patch.setattr(host.processing, "decode_latent_batch", fail)
             host.processing.process_images(copy.copy(whole))
         assert idle_state(host)["running"]["job"] is not None
     host.shared.state.end()
@@ -81,7 +81,7 @@ def test_a_job_that_was_refused_can_be_made_with_other_arguments(host):
     assert pixels(host.run(p)) == pixels(host.run(good))
 
 
-PARTS = ["Gauge", "Progress", "Control", "Keys", "Tags", "PassVae", "FirstPass", "Ahead"]
+PARTS = ["Gauge", "Progress", "Control", "Keys", "Tags", "PassVae", "FirstPass", "Stages", "Ahead"]
 """In the order in which a job enters them."""
 
 

@@ -263,6 +263,8 @@ class Neo:
         self.add("modules.devices", device=torch.device("cpu"), dtype_unet=torch.float32, dtype_vae=torch.float32)
         self.add("modules.call_queue", queue_lock=None)
         self.add("modules.sd_samplers")
+        self.add("modules.rng")
+        self.add("modules.sd_unet")
         self.add("modules.ui_common", refresh_symbol="")
         self.add("modules.ui_components", InputAccordion=None, ToolButton=None)
         self.add("modules.patches", patch=self._patch, undo=self._undo, original=self._original)

@@ -69,6 +69,7 @@ def multipass_job(dice: random.Random, server: Server) -> Job:
         "override_settings": _overrides(dice, names),
         "alwayson_scripts": scripts,
     }
+    body["override_settings"]["multipass_stages"] = dice.choice((0, 512))
     return Job(body, _end(dice))
 
 

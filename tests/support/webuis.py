@@ -214,7 +214,8 @@ def fill(
         shutil.copytree(_real_files(webui) if webui.real else make_miniature_files(), data, dirs_exist_ok=True)
         if webui.kind.embeddings != A1111.embeddings:
             (data / A1111.embeddings).rename(data / webui.kind.embeddings)
-    wanted = {**CONFIG, **webui.kind.config, **config}
+    kept = {"multipass_stages": 0} if multipass else {}  # a job samples both passes, but where a test wants it else
+    wanted = {**CONFIG, **kept, **webui.kind.config, **config}
     settings = {name: value for name, value in wanted.items() if value is not None}
     (data / "config.json").write_text(json.dumps(settings), encoding="utf-8")
 

@@ -28,7 +28,7 @@ def rooms_of(family: Path) -> dict[str, list[Path]]:
     """The files of each room that a family names, the one that is asked first first; some are another family's."""
     found: dict[str, list[Path]] = {}
     for node in parsed(family / "family.py").body:
-        if isinstance(node, ast.ImportFrom) and node.module != "lib_multipass.webui.base":
+        if isinstance(node, ast.ImportFrom) and node.module != "lib_multipass.webui.over":
             folder = REPOSITORY.joinpath(*node.module.split("."))
             found |= {alias.asname or alias.name: [folder / f"{alias.name}.py"] for alias in node.names}
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):

@@ -41,7 +41,9 @@ NEEDED = (
     "modules.errors.display",
     "modules.lowvram.send_everything_to_cpu",
     "modules.lowvram.module_in_gpu",
-    "modules.images.save_image",
+    *(f"modules.images.{name}" for name in ("save_image", "resize_image")),
+    "modules.sd_samplers.create_sampler",
+    "modules.processing.decode_latent_batch",
     "modules.ui_components.InputAccordion",
     "modules.shared.options_templates",
 )

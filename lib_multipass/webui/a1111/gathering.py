@@ -75,6 +75,7 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
             for model in loaded
         },
         recent=list(recent),
+        not_kept=host.stages.why_not(p),
     )
 
 

@@ -21,3 +21,10 @@ def file_of(name: str) -> str | None:
     lora = sys.modules.get("networks")
     by_file, by_alias = getattr(lora, "available_networks", {}), getattr(lora, "available_network_aliases", {})
     return getattr(by_file.get(name) or by_alias.get(name), "filename", None)
+
+
+def in_force() -> list[tuple]:
+    """The networks that act now: those of the last job still do in one with *disable_extra_networks*."""
+    names = ("name", "te_multiplier", "unet_multiplier", "dyn_dim", "mtime")
+    loaded = getattr(sys.modules.get("networks"), "loaded_networks", ())
+    return [tuple(getattr(network, name, None) for name in names) for network in loaded]

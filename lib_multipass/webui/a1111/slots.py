@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from modules import errors, hashes, images, patches, processing, script_callbacks, sd_models, sd_vae
+from modules import errors, hashes, images, patches, processing, script_callbacks, sd_models, sd_samplers, sd_vae
 from modules.textual_inversion import textual_inversion
 
 from lib_multipass.webui.a1111 import files, follow, forge_models, limits, models, pass_vae, swaps, ui
@@ -21,6 +21,9 @@ SLOTS = {
     "read": (sd_models, "get_checkpoint_state_dict"),
     "first_pass": (processing.StableDiffusionProcessingTxt2Img, "sample"),
     "hires_pass": (processing.StableDiffusionProcessingTxt2Img, "sample_hr_pass"),
+    "sampler": (sd_samplers, "create_sampler"),
+    "decode": (processing, "decode_latent_batch"),
+    "resize": (images, "resize_image"),
     "faces": (processing.StableDiffusionProcessingImg2Img, "sample"),
     "texts": (processing.StableDiffusionProcessingTxt2Img, "calculate_hr_conds"),
     "tags": (processing.StableDiffusionProcessing, "parse_extra_network_prompts"),

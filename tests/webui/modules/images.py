@@ -7,6 +7,9 @@ from PIL import Image, PngImagePlugin
 
 def resize_image(resize_mode, im, width, height, upscaler_name=None):
     method = Image.NEAREST if upscaler_name == "Nearest" else Image.LANCZOS
+    known = next((known for known in shared.sd_upscalers if known.name == upscaler_name), None)
+    if known is not None and known.scaler:
+        im = known.scaler.upscale(im, max(width / im.width, height / im.height), known.data_path)
     return im if im.size == (width, height) else im.resize((width, height), method)
 
 

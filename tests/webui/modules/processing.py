@@ -184,7 +184,7 @@ def _process_batch(p, infotexts, pictures):
     sd_models.reload_model_weights()
     for name in ("prompts", "negative_prompts", "seeds", "subseeds"):
         setattr(p, name, p._of_batch(getattr(p, f"all_{name}")))
-    p.rng = rng.ImageRNG((opt_C, *(side // opt_f for side in (p.height, p.width))), p.seeds)
+    p.rng = rng.ImageRNG((opt_C, *(side // opt_f for side in (p.height, p.width))), p.seeds, p.subseeds)
     batch = {"batch_number": p.iteration, "seeds": p.seeds, "subseeds": p.subseeds}
     _tell(p, "before_process_batch", prompts=p.prompts, **batch)
     p.parse_extra_network_prompts()

@@ -5,7 +5,7 @@ from collections import namedtuple
 from functools import partial
 
 ScriptCallback = namedtuple("ScriptCallback", "script callback name")
-_CATEGORIES = ("app_started", "model_loaded", "ui_settings", "script_unloaded", "before_ui")
+_CATEGORIES = ("app_started", "model_loaded", "ui_settings", "script_unloaded", "before_ui", "cfg_denoiser")
 _LAST_FIRST = ("script_unloaded", "before_ui")
 callback_map = {f"callbacks_{category}": [] for category in _CATEGORIES}
 
@@ -33,9 +33,14 @@ def _run(category, *args, **kwargs):
 
 
 # on_<category>(callback, *, name=None) registers, <category>_callback(...) runs what is registered.
-on_app_started, on_model_loaded, on_ui_settings, on_script_unloaded, on_before_ui = (
+on_app_started, on_model_loaded, on_ui_settings, on_script_unloaded, on_before_ui, on_cfg_denoiser = (
     partial(_register, category) for category in _CATEGORIES
 )
-app_started_callback, model_loaded_callback, ui_settings_callback, script_unloaded_callback, before_ui_callback = (
-    partial(_run, category) for category in _CATEGORIES
-)
+(
+    app_started_callback,
+    model_loaded_callback,
+    ui_settings_callback,
+    script_unloaded_callback,
+    before_ui_callback,
+    cfg_denoiser_callback,
+) = (partial(_run, category) for category in _CATEGORIES)

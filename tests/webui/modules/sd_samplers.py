@@ -4,7 +4,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import torch
-from modules import shared
+from modules import script_callbacks, shared
 
 _EMPTY, _PAINTED = 10.0, 1.0  # noise levels: a new picture starts from one, a given one at full strength from the other
 all_samplers = [SimpleNamespace(name="Euler"), SimpleNamespace(name="Euler a")]
@@ -33,6 +33,8 @@ class _Sampler:
             if shared.state.interrupted or shared.state.skipped or now == 0:
                 break
             shared.state.sampling_step = i
+            shared.total_tqdm.update()
+            script_callbacks.cfg_denoiser_callback(SimpleNamespace(x=x, sigma=now, denoiser=self))
             clean = self.model.predict(x, now, cond, uncond, p.cfg_scale)
             ahead = after * 0.7 if self.name == "Euler a" else after
             x = clean + (x - clean) * (ahead / now)

@@ -1,1 +1,4 @@
+current_unet = None
+
+
 def apply_unet(option=None): ...

@@ -12,6 +12,7 @@ OptionInfo, OptionHTML, options_section = options.OptionInfo, options.OptionHTML
 demo = opts = state = options_templates = restricted_opts = None
 device, weight_load_location = devices.device, "cpu"
 sd_upscalers = []
+total_tqdm = types.SimpleNamespace(update=lambda: None)
 latent_upscale_default_mode = "Latent"
 latent_upscale_modes = {
     name: {"mode": method, "antialias": False}

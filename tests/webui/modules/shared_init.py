@@ -9,4 +9,5 @@ def initialize():
     settings, shared.state = options.Options(templates, restricted), shared_state.State()
     settings.load(shared.config_filename)
     shared.opts, shared.options_templates, shared.restricted_opts = settings, templates, restricted
-    shared.sd_upscalers[:] = [SimpleNamespace(name=name) for name in ("None", "Lanczos", "Nearest")]
+    known = ("None", "Lanczos", "Nearest")
+    shared.sd_upscalers[:] = [SimpleNamespace(name=name, data_path=None, scaler=None) for name in known]

@@ -35,6 +35,7 @@ _section(
     ("CLIP_stop_at_last_layers", 1, "Clip skip", "Clip skip"),
     ("fp8_storage", "Disable", "FP8 weight"),
 )
+_section(("upscaling", "Upscaling", "postprocessing"), ("ESRGAN_tile", 192, "Tile size for ESRGAN upscalers."))
 _section(
     ("ui", "User interface", "ui"),
     ("sd_checkpoint_dropdown_use_short", False, "Use filenames without folder names in the dropdown"),

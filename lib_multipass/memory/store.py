@@ -1,0 +1,57 @@
+"""What is kept between jobs so that it need not be made again: by key, within so many bytes of RAM."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Any
+
+
+class Store:
+    """Values by key; the one that was used longest ago goes first."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self.bytes = 0
+        """What all values take."""
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def get(self, key: Hashable) -> Any:
+        """The value of a key, which counts as used now; None without one."""
+        found = self._known.get(key)
+        if found is None:
+            return None
+        self._known.move_to_end(key)
+        return found[0]
+
+    def put(self, key: Hashable, value: Any, size: int, allowance: int) -> None:
+        """Keep a value, and let go of others until all are within the allowance; one that is larger is not kept.
+
+        Args:
+            key: what it was made from.
+            value: what is kept.
+            size: its bytes.
+            allowance: the bytes that all values may take.
+        """
+        self._drop(key)
+        if size > allowance:
+            return
+        self._known[key] = value, size
+        self.bytes += size
+        self.shrink(allowance)
+
+    def shrink(self, allowance: int) -> None:
+        """Let go of values until all that are left take no more than so many bytes."""
+        while self.bytes > allowance:
+            self._drop(next(iter(self._known)))
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self._known.clear()
+        self.bytes = 0
+
+    def _drop(self, key: Hashable) -> None:
+        _, size = self._known.pop(key, (None, 0))
+        self.bytes -= size

@@ -1,0 +1,189 @@
+"""What was made in an earlier job from exactly the same is not made again: first passes, and enlarged pictures.
+
+The webui's own code runs as ever. Only the sampler's loop, the decoding of what came out of it, and the upscaler's
+network are left out when their result is known; what they have changed besides, in the infotext, in ``p`` and in the
+random generators, is changed as they did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import torch
+
+from lib_multipass.passes import sampled
+from lib_multipass.passes.first_pass import FirstPass
+from lib_multipass.plan.alike import UnlikeError, fingerprint
+from lib_multipass.plan.report import ENLARGED, FIRST_PASS
+from lib_multipass.state import Part, kept, running
+from lib_multipass.webui import host
+from lib_multipass.words import log
+
+
+class Stages(Part):
+    """What the running job keeps, and takes from earlier ones."""
+
+    def __init__(self, not_kept: str, allowance: int) -> None:
+        """
+        Args:
+            not_kept: why first passes cannot be kept; empty if they can.
+            allowance: bytes of RAM that all kept stages may take while this job runs.
+        """
+        self.not_kept = not_kept
+        self.allowance = allowance
+        self.enlarging = False
+        """Whether the hires pass runs."""
+        self._latents: Any = None
+        """What came out of the last first pass."""
+        self._key = ""
+
+    def begin(self) -> None:
+        """Let go of what a lower setting has no room for."""
+        kept.stages.shrink(max(self.allowance, host.stages.allowance(None)))
+
+    def first_pass(self, p: Any, make: Callable[[], Any], handed: Any) -> Any:
+        """The latents of a batch's first pass, from an earlier job if they were made from the same.
+
+        Args:
+            p: the job.
+            make: samples them.
+            handed: all that the sampler is given.
+        """
+        self._latents = None
+        if self.not_kept or not self.allowance or host.status.is_over():
+            return make()
+        key = self._key_of("first pass", lambda: {**host.stages.sampled_from(p), "handed": handed})
+        if not key:
+            return make()
+        found = kept.stages.get(key)
+        if found is None:
+            latents = sampled.made(p, make, key, self.allowance)
+        else:
+            latents = sampled.again(p, found)
+            running.job.journal.not_again.append(FIRST_PASS)
+        if kept.stages.get(key) is not None:
+            self._latents, self._key = latents, key
+        return latents
+
+    def decoded(self, latents: Any, make: Callable[[], Any], asked: Any) -> Any:
+        """The last first pass in pixels, from an earlier job if it was decoded in the same way."""
+        if latents is not self._latents or latents is None or host.status.is_over():
+            return make()
+        made_from = {"of": self._key, "asked": str(asked)}
+        key = self._key_of("decoded first pass", lambda: {**made_from, **host.stages.decoded_with()})
+        found = kept.stages.get(key) if key else None
+        if found is not None:
+            return host.stages.decoded_from([picture.to(device, copy=True) for picture, device in found])
+        made = make()
+        if key and not host.status.is_over() and all(isinstance(picture, torch.Tensor) for picture in made):
+            value = [(picture.detach().to("cpu", copy=True), picture.device) for picture in made]
+            kept.stages.put(key, value, sum(picture.nbytes for picture, _ in value), self.allowance)
+        return made
+
+    def enlarged(self, asked: tuple[Any, Mapping[str, Any]] | None, make: Callable[[], Any]) -> Any:
+        """A picture enlarged by an upscaler, from an earlier job if it was the same picture.
+
+        Args:
+            asked: the picture, and all that it is enlarged from; None if the result is not worth keeping.
+            make: enlarges it.
+        """
+        if asked is None or not self.allowance or host.status.is_over():
+            return make()
+        key = self._key_of("enlarged picture", lambda: asked[1])
+        found = kept.stages.get(key) if key else None
+        if found is not None:
+            running.job.journal.not_again.append(ENLARGED)
+            return found.copy()
+        made = make()
+        if key and not host.status.is_over() and not host.stages.is_plain(asked[0], made):
+            wide = 4 if len(made.getbands()) > 1 else 1  # so PIL stores a pixel
+            kept.stages.put(key, made.copy(), wide * made.width * made.height, self.allowance)
+        return made
+
+    def _key_of(self, what: str, values: Callable[[], Mapping[str, Any]]) -> str:
+        """A key for what this is made from; empty if that cannot be told."""
+        try:
+            return fingerprint({"what": what, **values()}, host.stages.raw)
+        except UnlikeError as error:
+            log.debug("the %s is not kept: %s cannot be compared with that of another job", what, error)
+        except Exception:
+            log.exception("the %s is not kept", what)
+        return ""
+
+
+def sampler_watched(original: Callable) -> Callable:
+    """Lets the sampler of a job's first pass ask first whether its result is known."""
+
+    def create_sampler(*args: Any, **kwargs: Any) -> Any:
+        sampler = original(*args, **kwargs)
+        first, stages = running.part(FirstPass), running.part(Stages)
+        if stages is not None and first is not None and running.job_of(first.sampling) is not None:
+            sampler.sample = _asking(stages, sampler.sample)
+        return sampler
+
+    return create_sampler
+
+
+def _asking(stages: Stages, original: Callable) -> Callable:
+    @wraps(original)
+    def sample(p: Any, *args: Any, **kwargs: Any) -> Any:
+        return stages.first_pass(p, lambda: original(p, *args, **kwargs), [args, kwargs])
+
+    return sample
+
+
+def decoded_once(original: Callable) -> Callable:
+    """Takes a first pass's pixels from an earlier job."""
+
+    def decode_latent_batch(model: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
+        stages = running.part(Stages)
+        if stages is None:
+            return original(model, batch, *args, **kwargs)
+        return stages.decoded(batch, lambda: original(model, batch, *args, **kwargs), [args, kwargs])
+
+    return decode_latent_batch
+
+
+def enlarging(original: Callable) -> Callable:
+    """Is the scope in which pictures are enlarged for the hires pass."""
+
+    def sample_hr_pass(self: Any, *args: Any, **kwargs: Any) -> Any:
+        stages = running.part(Stages)
+        if stages is None or running.job_of(self) is None:
+            return original(self, *args, **kwargs)
+        with _enlarging(stages):
+            return original(self, *args, **kwargs)
+
+    return sample_hr_pass
+
+
+@contextmanager
+def _enlarging(stages: Stages) -> Iterator[None]:
+    stages.enlarging = True
+    try:
+        yield
+    finally:
+        stages.enlarging = False
+
+
+def enlarged_once(original: Callable) -> Callable:
+    """Takes the first pass's enlarged picture from an earlier job."""
+
+    def resize_image(*args: Any, **kwargs: Any) -> Any:
+        stages = running.part(Stages)
+        if stages is None or not stages.enlarging:
+            return original(*args, **kwargs)
+        return stages.enlarged(_asked(original, args, kwargs), lambda: original(*args, **kwargs))
+
+    return resize_image
+
+
+def _asked(original: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    try:
+        return host.stages.enlarged_from(original, args, kwargs)
+    except Exception:
+        log.exception("the enlarged picture is not kept")
+        return None

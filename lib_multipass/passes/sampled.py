@@ -1,0 +1,78 @@
+"""A first pass as it is kept: what was sampled, and all that sampling has changed besides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from lib_multipass.plan.alike import Noting, changed, fields_that_act, is_plain
+from lib_multipass.state import kept
+from lib_multipass.webui import host
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A first pass, and what making it has changed besides."""
+
+    latents: torch.Tensor
+    """In RAM: batch × channels × height / 8 × width / 8."""
+    device: torch.device
+    """Where they were."""
+    generators: Mapping[str, Any]
+    """The random generators at its end."""
+    params: Mapping[str, Any]
+    """What it wrote into the infotext, in order."""
+    comments: Mapping[str, Any]
+    fields: Mapping[str, Any]
+    """Fields of ``p`` that it has set."""
+
+    @property
+    def bytes(self) -> int:
+        """What it takes."""
+        states = (state for state in self.generators.values() if isinstance(state, torch.Tensor))
+        return sum(known.nbytes for known in (self.latents, *states))
+
+
+_WRITTEN = ("extra_generation_params", "comments")
+"""Dicts of a job that a sampler writes into."""
+
+
+def made(p: Any, make: Callable[[], Any], key: str, allowance: int) -> Any:
+    """Sample, and keep what came of it with all that it has changed, if all of that can be told."""
+    before, fields = {name: getattr(p, name) for name in _WRITTEN}, dict(vars(p))
+    noting = {name: Noting(values) for name, values in before.items()}
+    vars(p).update(noting)
+    try:
+        latents = make()
+    finally:
+        replaced = [name for name in _WRITTEN if getattr(p, name) is not noting[name]]
+        for name in _WRITTEN:
+            before[name].update(noting[name].written)
+        vars(p).update({name: before[name] for name in _WRITTEN if name not in replaced})
+    if replaced or host.status.is_over() or not isinstance(latents, torch.Tensor) or bool(latents.isnan().any()):
+        return latents
+    also = changed(fields, vars(p))
+    stage = Sampled(
+        latents.detach().to("cpu", copy=True),
+        latents.device,
+        host.stages.generators(),
+        noting["extra_generation_params"].written,
+        noting["comments"].written,
+        also,
+    )
+    written = (*stage.params.values(), *stage.comments.values(), *also.values())
+    if all(map(is_plain, written)) and fields_that_act(also, subseed_acts=True) == also:
+        kept.stages.put(key, stage, stage.bytes, allowance)
+    return latents
+
+
+def again(p: Any, stage: Sampled) -> Any:
+    p.extra_generation_params.update(stage.params)
+    p.comments.update(stage.comments)
+    vars(p).update(stage.fields)
+    host.stages.put_back(stage.generators)
+    host.stages.sampled(p, p.steps)
+    return stage.latents.to(stage.device, copy=True)

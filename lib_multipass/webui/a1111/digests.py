@@ -1,0 +1,53 @@
+"""What tensors, pictures and models are, as bytes: to tell whether two are the same."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+_BACKUPS = {"weight": "network_weights_backup", "bias": "network_bias_backup"}
+"""Where the webui's LoRA code keeps a layer's own weights."""
+_SOME = 16
+
+
+def raw(value: Any) -> tuple[str, bytes] | None:
+    """What a tensor or a picture is, and its bytes; None for anything else."""
+    if isinstance(value, torch.Tensor):
+        return f"tensor {value.dtype} {tuple(value.shape)}", _bytes_of(value)
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return f"array {value.dtype} {value.shape}", value.tobytes()
+    if isinstance(value, np.generic):
+        return f"number {value.dtype}", value.tobytes()
+    if isinstance(value, torch.Generator):
+        return "generator", _bytes_of(value.get_state())
+    if isinstance(value, Image.Image):
+        return f"picture {value.mode} {value.size}", value.tobytes()
+    return None
+
+
+def _bytes_of(tensor: torch.Tensor) -> bytes:
+    return tensor.detach().reshape(-1).contiguous().view(torch.uint8).cpu().numpy().tobytes()
+
+
+def weights(model: torch.nn.Module) -> str:
+    """A digest of a few elements of each weight, which tells a model that was merged or replaced from its file's.
+
+    Where a LoRA has been worked into a layer its own weights count, which the webui keeps beside it.
+    """
+    groups: dict[Any, list[torch.Tensor]] = {}
+    for layer in model.modules():
+        for name, weight in layer._parameters.items():
+            own = getattr(layer, _BACKUPS.get(name, ""), None)
+            for known in own if isinstance(own, tuple) else (weight if own is None else own,):
+                if known is not None:
+                    some = known.detach().reshape(-1)[:: max(1, known.numel() // _SOME)][:_SOME]
+                    groups.setdefault((known.dtype, known.device), []).append(some)
+    digest = hashlib.sha256()
+    for (dtype, _), known in groups.items():
+        digest.update(str(dtype).encode())
+        digest.update(torch.cat([some.contiguous().view(torch.uint8) for some in known]).cpu().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,310 @@
+"""What was made from exactly the same is not made again, and everything comes out as if it had been.
+
+Every field of a request is changed, one at a time, between two jobs that keep their stages. The second has to equal the
+same job without keeping, and has to say truly whether it made its first pass.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from support.client import Rendered
+from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, replayed
+from support.settings import settings
+
+ON, OFF = {}, {"multipass_stages": 0}
+CLIP_SKIP = "CLIP_stop_at_last_layers"
+
+ACTS = {
+    "prompt": {"prompt": "a dog, sunny"},
+    "negative_prompt": {"negative_prompt": "snow"},
+    "seed": {"seed": 8},
+    "subseed": {"subseed": 3, "subseed_strength": 0.5},
+    "subseed_strength": {"subseed": 4, "subseed_strength": 0.25},
+    "seed_resize_from_h": {"seed_resize_from_h": 128, "seed_resize_from_w": 64},
+    "seed_resize_from_w": {"seed_resize_from_h": 64, "seed_resize_from_w": 128},
+    "sampler_name": {"sampler_name": "DPM++ SDE"},
+    "sampler_index": {"sampler_name": None, "sampler_index": "Euler a", "seed": 9},
+    "scheduler": {"scheduler": "Exponential"},
+    "batch_size": {"batch_size": 2},
+    "steps": {"steps": 5},
+    "cfg_scale": {"cfg_scale": 6},
+    "width": {"width": 128},
+    "height": {"height": 128},
+    "tiling": {"tiling": True},
+    "eta": {"eta": 0.5},
+    "s_min_uncond": {"s_min_uncond": 1.5},
+    "s_churn": {"s_churn": 0.3},
+    "s_tmax": {"s_tmax": 9.0},
+    "s_tmin": {"s_tmin": 0.2},
+    "s_noise": {"s_noise": 1.01},
+    "disable_extra_networks": {"disable_extra_networks": True},
+    "override_settings": {"override_settings": {CLIP_SKIP: 2}},
+}
+"""By field of a request, a change that reaches the first pass."""
+LATER = {
+    "hr_scale": {"hr_scale": 1.5},
+    "hr_upscaler": {"hr_upscaler": "Nearest"},
+    "hr_second_pass_steps": {"hr_second_pass_steps": 2},
+    "hr_resize_x": {"hr_resize_x": 192, "hr_resize_y": 128},
+    "hr_resize_y": {"hr_resize_x": 128, "hr_resize_y": 192},
+    "hr_checkpoint_name": {"hr_checkpoint_name": f"{C}.safetensors"},
+    "hr_sampler_name": {"hr_sampler_name": "Euler a"},
+    "hr_scheduler": {"hr_scheduler": "Exponential"},
+    "hr_prompt": {"hr_prompt": "a lion"},
+    "hr_negative_prompt": {"hr_negative_prompt": "fog"},
+    "denoising_strength": {"denoising_strength": 0.4},
+    "n_iter": {"n_iter": 2},
+    "do_not_save_samples": {"do_not_save_samples": True},
+    "do_not_save_grid": {"do_not_save_grid": True},
+    "save_images": {"save_images": True},
+    "override_settings_restore_afterwards": {"override_settings_restore_afterwards": True},
+    "enable_hr": {"enable_hr": False},
+}
+"""By field, a change that acts later, or not at all."""
+ELSEWHERE = {
+    *("alwayson_scripts", "script_name", "script_args"),  # below, by script
+    *(
+        "infotext",
+        "force_task_id",
+        "send_images",
+        "comments",
+        "styles",
+        "extra_generation_params",
+    ),  # become other fields, or none of the job's
+    *("firstphase_width", "firstphase_height", "hr_cfg", "restore_faces"),  # of other hosts, or of a model not here
+    *("refiner_checkpoint", "refiner_switch_at", "firstpass_image"),  # below: no stage is kept
+    *("s_extra_noise", "hr_additional_modules", "distilled_cfg_scale", "hr_distilled_cfg"),  # of other hosts
+}
+"""Fields that are not changed here, and why."""
+OWN = {
+    "checkpoint": {"checkpoint": C},
+    "the same checkpoint": {"checkpoint": A},
+    "vae": {"vae": "other.safetensors"},
+    "cfg_scale": {"cfg_scale": 2.5},
+    "clip_skip": {"clip_skip": 2},
+    "show_first_pass": {"show_first_pass": True},
+    "keep": {"keep": "In RAM"},
+}
+"""Of our own arguments."""
+BASES = {
+    "latent": hires("Latent"),
+    "pixels": {**hires("Lanczos"), "sampler_name": "Euler a"},
+}
+
+
+@pytest.fixture(autouse=True)
+def keeping(pair):
+    """For these tests stages are kept; elsewhere jobs make all of theirs."""
+    with settings(pair.ours, multipass_stages=512):
+        yield
+
+
+_plain: dict[tuple[str, str], Rendered] = {}
+"""By webui and base, the picture without keeping."""
+
+
+@pytest.fixture(params=BASES)
+def base(request, pair):
+    """A request whose first pass is kept now, and nothing else; the files have hashes, which infotexts name."""
+    server, key = pair.ours, (pair.ours.client.url, request.param)
+    if key not in _plain:
+        for checkpoint in (A, C, B):
+            made(server, {}, OFF, own={"checkpoint": checkpoint})
+        _plain[key] = made(server, BASES[request.param], OFF)
+    server.client.post("/multipass/v1/release")
+    made(server, BASES[request.param])
+    return BASES[request.param]
+
+
+def made(server, body, keeping=ON, scripts=None, own=None) -> Rendered:
+    """A Multipass job; it keeps its stages if asked to."""
+    overrides = {**keeping, **body.get("override_settings", {})}
+    ours = multipass({"enabled": True, "checkpoint": B, **(own or {})})
+    job = {**body, "override_settings": overrides, "alwayson_scripts": {**(scripts or {}), **ours}}
+    return server.client.txt2img(**job)
+
+
+def not_again(server, work) -> tuple[Rendered, str]:
+    """What a job made, and what its line in the console says that it did not make again."""
+    before = len(server.log)
+    got = work()
+    found = re.findall(r"not made again: (.*)", server.log[before:])
+    return got, found[-1] if found else ""
+
+
+def check(server, base, change, hit, **more) -> None:
+    """The changed job equals the one without keeping, whatever was drawn in between; so does the base again."""
+    server.client.txt2img(seed=99)
+    got, said = not_again(server, lambda: made(server, {**base, **change}, **more))
+    expected = made(server, {**base, **change}, OFF, **more)
+    assert got.infotexts == expected.infotexts
+    assert got.difference(expected) == 0
+    assert ("first pass" in said) == hit, said
+    server.client.txt2img(seed=98)
+    again, said = not_again(server, lambda: made(server, base))
+    assert "first pass" in said
+    expected = next(picture for key, picture in _plain.items() if (server.client.url, base) == (key[0], BASES[key[1]]))
+    assert again.infotexts == expected.infotexts
+    assert again.difference(expected) == 0
+
+
+def fields_of(server) -> set[str]:
+    """The fields of a request to this webui."""
+    schema = server.client.get("/openapi.json")["components"]["schemas"]
+    return set(schema["StableDiffusionProcessingTxt2Img"]["properties"])
+
+
+def test_every_field_of_a_request_is_changed_somewhere(pair):
+    assert fields_of(pair.ours) - {*ACTS, *LATER, *ELSEWHERE} == set()
+
+
+@pytest.mark.in_turn
+@pytest.mark.parametrize("field", ACTS)
+def test_what_reaches_the_first_pass_makes_it_anew(pair, base, field):
+    check(pair.ours, base, ACTS[field], hit=field not in fields_of(pair.ours))
+
+
+@pytest.mark.in_turn
+@pytest.mark.parametrize("field", LATER)
+def test_what_acts_later_does_not(pair, base, field):
+    check(pair.ours, base, LATER[field], hit=True)
+
+
+@pytest.mark.in_turn
+@pytest.mark.parametrize("field", OWN)
+def test_nor_do_our_own_arguments(pair, base, field):
+    check(pair.ours, base, {}, hit=True, own=OWN[field])
+
+
+@pytest.mark.in_turn
+@pytest.mark.parametrize("checkpoint", [None, A, C])
+def test_nor_do_faces(pair, base, checkpoint):
+    need_adetailer(pair)
+    check(pair.ours, base, {}, hit=True, scripts=adetailer(pair.ours, checkpoint))
+
+
+def test_another_first_checkpoint_makes_it_anew(pair, base):
+    check(pair.ours, base, {"override_settings": {"sd_model_checkpoint": f"{C}.safetensors"}}, hit=False)
+
+
+@pytest.mark.both
+def test_a_tuning_loop(pair):
+    """Five jobs for one composition: the first pass is made once."""
+    server = pair.ours
+    server.client.post("/multipass/v1/release")
+    said = [
+        not_again(server, lambda value=value: made(server, hires("Lanczos", denoising_strength=value)))[1]
+        for value in (0.3, 0.4, 0.5, 0.6, 0.7)
+    ]
+    assert said == ["", *["first pass"] * 4]
+
+
+def test_each_picture_of_a_batch_count_is_kept(pair):
+    server = pair.ours
+    server.client.post("/multipass/v1/release")
+    job = hires("Lanczos", n_iter=3)
+    first = made(server, job)
+    again, said = not_again(server, lambda: made(server, {**job, "denoising_strength": 0.6}))
+    assert said == "3 × first pass"
+    assert (again.difference(first), again.infotexts) == (0, first.infotexts)
+    alone, said = not_again(server, lambda: made(server, {**hires("Lanczos"), "seed": 9}))
+    assert said == "first pass"  # the third one of the three, by its seed
+    assert alone.difference(Rendered(first.pictures[2:], [], [], {})) == 0
+    assert alone.infotexts == made(server, {**hires("Lanczos"), "seed": 9}, OFF).infotexts
+
+
+def test_an_interrupted_first_pass_is_not_kept(pair):
+    server = pair.ours
+    server.client.post("/multipass/v1/release")
+    server.client.post("/probe/arm", {"action": "interrupt", "step": 2})
+    ended = made(server, hires("Lanczos"))
+    got, said = not_again(server, lambda: made(server, hires("Lanczos")))
+    assert said == ""
+    assert got.difference(made(server, hires("Lanczos"), OFF)) == 0
+    assert got.pictures[0].shape != ended.pictures[0].shape
+
+
+def test_nothing_is_kept_after_a_release(pair):
+    server = pair.ours
+    made(server, hires())
+    server.client.post("/multipass/v1/release")
+    assert not_again(server, lambda: made(server, hires()))[1] == ""
+
+
+def test_a_changed_setting_makes_it_anew(pair, base):
+    server = pair.ours
+    with settings(server, **{CLIP_SKIP: 2}):
+        got, said = not_again(server, lambda: made(server, base))
+        assert said == ""
+        assert got.difference(made(server, base, OFF)) == 0
+    assert "first pass" in not_again(server, lambda: made(server, base))[1]
+
+
+def test_the_first_pass_itself_can_be_made_again_from_its_infotext(pair, base):
+    """Shown from memory it is the picture that its infotext makes."""
+    got, said = not_again(pair.ours, lambda: made(pair.ours, base, own={"show_first_pass": True}))
+    assert "first pass" in said
+    again = replayed(pair.stock.client, got.infotexts[-1])
+    assert again.difference(Rendered(got.pictures[-1:], [], [], {})) == 0
+
+
+SHARP = hires("Sharp")
+"""With the upscaler of the tests' own extension, which has a file."""
+
+
+@pytest.fixture
+def sharp(pair):
+    """The file of the upscaler, which says how much it sharpens."""
+    file = Path(pair.ours.client.post("/probe/sharp"))
+    pair.ours.client.post("/multipass/v1/release")
+    made(pair.ours, SHARP)
+    yield file
+    file.write_text("150", encoding="utf-8")
+
+
+def enlarged_again(server, **change) -> bool:
+    """Whether a job enlarged its picture; it has to equal the one without keeping."""
+    got, said = not_again(server, lambda: made(server, {**SHARP, **change}))
+    assert got.difference(made(server, {**SHARP, **change}, OFF)) == 0
+    return "enlarged picture" not in said
+
+
+@pytest.mark.both
+def test_an_enlarged_picture_is_not_made_again(pair, sharp):
+    said = [
+        not_again(pair.ours, lambda value=value: made(pair.ours, {**SHARP, "denoising_strength": value}))[1]
+        for value in (0.3, 0.5)
+    ]
+    assert said == ["first pass, enlarged picture"] * 2
+    assert not enlarged_again(pair.ours, denoising_strength=0.4)
+    assert not enlarged_again(pair.ours, hr_second_pass_steps=2)
+
+
+def test_another_picture_size_or_upscaler_makes_it_anew(pair, sharp):
+    for change in ({"seed": 8}, {"hr_scale": 1.5}, {"hr_upscaler": "Lanczos"}):
+        assert enlarged_again(pair.ours, **change)
+
+
+def test_another_file_of_the_upscaler_makes_it_anew(pair, sharp):
+    sharp.write_text("90", encoding="utf-8")
+    assert enlarged_again(pair.ours)
+
+
+def test_its_settings_make_it_anew(pair, sharp):
+    with settings(pair.ours, ESRGAN_tile=64):
+        assert enlarged_again(pair.ours)
+    assert not enlarged_again(pair.ours)
+
+
+def test_what_an_upscaler_could_not_enlarge_is_not_kept(pair, sharp):
+    """Its file cannot be loaded for a while, and stays as it is."""
+    state = sharp.stat()
+    for text in ("---", "150"):
+        sharp.write_text(text, encoding="utf-8")
+        os.utime(sharp, ns=(state.st_atime_ns, state.st_mtime_ns + 10**9))
+        assert enlarged_again(pair.ours)
