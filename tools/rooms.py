@@ -24,8 +24,11 @@ def imports() -> dict[str, set[str]]:
     for path in sorted(PACKAGE.rglob("*.py")):
         inside = path.relative_to(PACKAGE).with_suffix("").parts
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lib_multipass."):
-                found[room(inside)].add(room(tuple(node.module.split(".")[1:])))
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE.name:
+                names = [node.module.split(".")[1:]]
+                if names == [[]]:
+                    names = [[alias.name] for alias in node.names if (PACKAGE / f"{alias.name}.py").exists()]
+                found[room(inside)] |= {room(tuple(name)) for name in names}
     return {name: others - {name} for name, others in found.items()}
 
 

@@ -1,4 +1,4 @@
-"""What a user can set: one list of fields behind the panel, the API, the infotext and the grid axes."""
+"""What a user can set: one list of fields behind the panel, the API and the infotext; X/Y/Z axes name some of them."""
 
 from __future__ import annotations
 
