@@ -7,6 +7,7 @@ random generators, is changed as they did.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -121,16 +122,22 @@ def sampler_watched(original: Callable) -> Callable:
         sampler = original(*args, **kwargs)
         first, stages = running.part(FirstPass), running.part(Stages)
         if stages is not None and first is not None and running.job_of(first.sampling) is not None:
-            sampler.sample = _asking(stages, sampler.sample)
+            sampler.sample = _asking(stages, sampler)
         return sampler
 
     return create_sampler
 
 
-def _asking(stages: Stages, original: Callable) -> Callable:
-    @wraps(original)
+def _asking(stages: Stages, sampler: Any) -> Callable:
+    """Holds no sampler: it would hold itself then, and with it its job and its model."""
+    known, own, method = weakref.ref(sampler), vars(sampler).get("sample"), type(sampler).sample
+
+    @wraps(method)
     def sample(p: Any, *args: Any, **kwargs: Any) -> Any:
-        return stages.first_pass(p, lambda: original(p, *args, **kwargs), [args, kwargs])
+        def make() -> Any:
+            return method(known(), p, *args, **kwargs) if own is None else own(p, *args, **kwargs)
+
+        return stages.first_pass(p, make, [args, kwargs])
 
     return sample
 

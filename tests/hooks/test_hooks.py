@@ -420,7 +420,7 @@ def test_nothing_is_known_of_a_job_that_is_over(host, fails):
         p.sample = sample
         with pytest.raises(ZeroDivisionError):
             host.run(p)
-        assert set(during) == set(Part.__subclasses__())
+        assert {part.__name__ for part in during} == {part.__name__ for part in Part.__subclasses__()}
     else:
         host.run(p)
     assert running.job is None

@@ -9,7 +9,7 @@ from typing import Any
 
 from modules import sd_models, sd_vae, shared
 
-IS_NEO = hasattr(sd_models, "forge_model_reload")
+IS_NEO = hasattr(sd_models, "forge_model_reload") and hasattr(sd_models, "forge_loader")
 _made = vars(shared).setdefault("multipass_probe_made", [])
 """Neo keeps no list of its models: weak references to all that it has made."""
 
