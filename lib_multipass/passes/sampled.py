@@ -70,9 +70,10 @@ def made(p: Any, make: Callable[[], Any], key: str, allowance: int) -> Any:
 
 
 def again(p: Any, stage: Sampled) -> Any:
+    """The latents of a kept first pass; all that making it has changed is changed as it was."""
     p.extra_generation_params.update(stage.params)
     p.comments.update(stage.comments)
     vars(p).update(stage.fields)
     host.stages.put_back(stage.generators)
-    host.stages.sampled(p, p.steps)
+    host.stages.sampled(p.steps)
     return stage.latents.to(stage.device, copy=True)

@@ -114,7 +114,7 @@ def decide(roles: Roles, situation: Situation) -> Plan:
         _vaes(roles, situation, aimed, foreign),
         given_vaes,
         _said(about_refiner, about_hires, crossed, other, aimed.comment, *dropped, *lent, put_off),
-        situation.not_kept,
+        hires.why_not_kept(situation),
     )
 
 

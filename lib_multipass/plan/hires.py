@@ -150,6 +150,12 @@ def taking_over(situation: Situation) -> Checkpoint | None:
     return None if at is not None and at >= 1 else situation.refiner
 
 
+def why_not_kept(situation: Situation) -> str:
+    """Why first passes are not kept for later jobs, as the end of a sentence; empty if they are."""
+    in_first = situation.refiner is not None and FIRST in REFINED_PASSES.get(situation.hires.refined, (FIRST, SECOND))
+    return situation.not_kept or ("a refiner works in it" if in_first else "")
+
+
 def check_refiner(situation: Situation, roles: Roles) -> str:
     """What a refiner does to the second pass; empty without one there.
 

@@ -23,6 +23,7 @@ from lib_multipass.memory.placement import (
 )
 from lib_multipass.memory.working import reserve
 from lib_multipass.plan.forecast import Forecast, Kept, MemoryReport, Pass
+from lib_multipass.plan.hires import why_not_kept
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.situation import Machine, Situation
 
@@ -114,7 +115,8 @@ def forecast(
         ram_reserve=kept.free.ram_reserve,
     )
     reason = decision.reason if kept.decision else "The webui's own settings decide what stays loaded."
-    not_kept = situation.not_kept and f"The first pass is not kept for later jobs: {situation.not_kept}."
+    reason_not = why_not_kept(situation)
+    not_kept = reason_not and f"The first pass is not kept for later jobs: {reason_not}."
     return Forecast(_passes(situation, roles), checkpoints, memory, kept.wish, reason, tuple(warnings), not_kept)
 
 

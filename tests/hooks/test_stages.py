@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -115,13 +116,13 @@ def test_another_file_of_a_network_makes_it_anew(host, store, sampled, monkeypat
     file = tmp_path / "mood.safetensors"
     file.write_bytes(b"1")
     networks = SimpleNamespace(available_networks={"mood": SimpleNamespace(filename=str(file))})
-    monkeypatch.setitem(__import__("sys").modules, "networks", networks)
+    monkeypatch.setitem(sys.modules, "networks", networks)
     p = job(host)
     p.extra_network_data = {"lora": [SimpleNamespace(items=["mood", "1"], positional=["mood", "1"], named={})]}
-    told = host_stages(host).sampled_from(with_batch(p))
-    assert host_stages(host).sampled_from(p)["networks"] == told["networks"]
+    told = host_stages().sampled_from(with_batch(p))
+    assert host_stages().sampled_from(p)["networks"] == told["networks"]
     os.utime(file, ns=(0, 0))
-    assert host_stages(host).sampled_from(p)["networks"] != told["networks"]
+    assert host_stages().sampled_from(p)["networks"] != told["networks"]
 
 
 def test_a_network_of_an_unknown_kind_cannot_be_told(host, store):
@@ -130,10 +131,10 @@ def test_a_network_of_an_unknown_kind_cannot_be_told(host, store):
     p = with_batch(job(host))
     p.extra_network_data = {"style": [SimpleNamespace(items=["mood"], positional=["mood"], named={})]}
     with pytest.raises(UnlikeError, match="style:mood"):
-        host_stages(host).sampled_from(p)
+        host_stages().sampled_from(p)
 
 
-def host_stages(host: Any) -> Any:
+def host_stages() -> Any:
     from lib_multipass.webui.base import host as door
 
     return door.stages
@@ -331,10 +332,9 @@ def test_the_infotext_is_the_jobs_own_again_after_sampling(host, store, monkeypa
 
 def test_networks_that_act_although_none_is_named_count(host, store, sampled, monkeypatch):
     """With *disable_extra_networks* the webui leaves those of the last job in force."""
-    modules = __import__("sys").modules
     network = SimpleNamespace(name="mood", te_multiplier=1.0, unet_multiplier=1.0, dyn_dim=None, mtime=1.0)
     for loaded in ([], [network], []):
-        monkeypatch.setitem(modules, "networks", SimpleNamespace(loaded_networks=loaded))
+        monkeypatch.setitem(sys.modules, "networks", SimpleNamespace(loaded_networks=loaded))
         made(host, disable_extra_networks=True)
     assert sampled == ["alpha"] * 2
 
@@ -401,7 +401,7 @@ def axis(apply: Any) -> Any:
 @pytest.mark.parametrize("file", ["xyz_grid.py", "!adetailer.py"])
 def test_axes_that_change_the_job_are_known(host, store, file):
     plot = SimpleNamespace(current_axis_options=[axis(of_file(file)), axis(of_file("lib_multipass/plot.py"))])
-    assert stages_module(host)._require_known_axes(plot, (0, "", [], 1, "", [], 0, "", [])) is None
+    assert stages_module()._require_known_axes(plot, (0, "", [], 1, "", [], 0, "", [])) is None
 
 
 def test_another_extensions_axis_may_change_anything(host, store):
@@ -409,14 +409,14 @@ def test_another_extensions_axis_may_change_anything(host, store):
 
     plot = SimpleNamespace(current_axis_options=[axis(of_file("xyz_grid.py")), axis(of_file("freeu.py"))])
     with pytest.raises(UnlikeError, match="an axis"):
-        stages_module(host)._require_known_axes(plot, (0, "", [], 1, "", [], 0, "", []))
+        stages_module()._require_known_axes(plot, (0, "", [], 1, "", [], 0, "", []))
 
 
 def of_file(name: str) -> Any:
     return eval(compile("lambda p, value, values: None", name, "eval"))
 
 
-def stages_module(host: Any) -> Any:
+def stages_module() -> Any:
     from lib_multipass.webui.a1111 import stages
 
     return stages

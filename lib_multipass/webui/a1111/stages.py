@@ -19,7 +19,6 @@ from lib_multipass.webui.base import host
 
 CALLBACKS = ("callbacks_cfg_denoiser", "callbacks_cfg_denoised", "callbacks_cfg_after_cfg")
 """The webui's callbacks at each step of a sampler."""
-_IN_FIRST_PASS = ("first pass", "both passes")
 _PLOT = "xyz_grid.py"
 _MODEL_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".onnx")
 
@@ -31,7 +30,7 @@ def allowance(p: Any) -> int:
 
 
 def why_not(p: Any) -> str:
-    """Why no first pass of a job can be kept, as the end of a sentence; empty if one can.
+    """What of this webui forbids that a job's first passes are kept, as the end of a sentence; empty if nothing does.
 
     Args:
         p: the job, or a request that is not run.
@@ -40,9 +39,6 @@ def why_not(p: Any) -> str:
         return "that was not tried in reForge"
     if any(host.options.in_force(p, f"hypertile_enable_{part}", False) for part in ("unet", "vae")):
         return "Hypertile draws random numbers of its own"
-    refiner = getattr(p, "refiner_checkpoint", None) not in (None, "", "None", "none")
-    if refiner and host.options.in_force(p, "hires_fix_refiner_pass", "second pass") in _IN_FIRST_PASS:
-        return "a refiner works in it"
     others = _others_at_each_step()
     return f"{', '.join(others)} may work in it in a way that cannot be told" if others else ""
 
@@ -96,9 +92,13 @@ def _noise(source: Any) -> dict[str, Any]:
 
 
 def _options() -> dict[str, Any]:
-    labels = shared.opts.data_labels
-    names = {**dict.fromkeys(shared.opts.data), **{name: (info.section or (None,))[0] for name, info in labels.items()}}
-    return {name: getattr(shared.opts, name, None) for name in options_that_act(names)}
+    sections = {**dict.fromkeys(shared.opts.data), **_sections()}
+    return {name: getattr(shared.opts, name, None) for name in options_that_act(sections)}
+
+
+def _sections() -> dict[str, str | None]:
+    """By name of a setting, its section."""
+    return {name: (info.section or (None,))[0] for name, info in shared.opts.data_labels.items()}
 
 
 def _arguments(p: Any) -> dict[str, Any]:
@@ -185,8 +185,7 @@ def enlarged_from(
     file = getattr(found, "local_data_path", None) or path
     if not isinstance(file, str) or not file.lower().endswith(_MODEL_SUFFIXES) or "ldsr" in _kind(found).lower():
         return None
-    sections = {key: (info.section or (None,))[0] for key, info in shared.opts.data_labels.items()}
-    options = {key: getattr(shared.opts, key, None) for key, section in sections.items() if section == "upscaling"}
+    options = {key: getattr(shared.opts, key, None) for key, section in _sections().items() if section == "upscaling"}
     return asked["im"], {"asked": asked, "kind": _kind(found), "model": stamp(file), "path": path, "options": options}
 
 
@@ -231,7 +230,7 @@ def decoded_from(pictures: Sequence[torch.Tensor]) -> Any:
     return processing.DecodedSamples(pictures)
 
 
-def sampled(p: Any, steps: int) -> None:
+def sampled(steps: int) -> None:
     """Let the webui's progress stand where it stands after so many steps."""
     shared.state.sampling_steps = shared.state.sampling_step = steps
     for _ in range(steps):
