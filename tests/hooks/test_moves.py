@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType, SimpleNamespace
+
 import pytest
 import torch
 
@@ -33,6 +36,31 @@ def test_parked_in_ram(small):
     moves = [("to cpu", B), ("to device", A), ("activate", A), ("to cpu", A), ("to device", B), ("activate", B)]
     assert render(small, True, B)[1] == moves
     assert (device.ooms, device.peak) == (0, small.size + 16 * PIXELS)
+
+
+@pytest.mark.parametrize("keep", ["Automatic", "In VRAM"])
+def test_where_the_webui_moves_its_models_itself_they_are_planned_in_ram(small, monkeypatch, keep):
+    """As reForge does, which leaves them where they are when it is told to move one."""
+    monkeypatch.setitem(sys.modules, "ldm_patched.modules.model_management", ModuleType("model_management"))
+    monkeypatch.setattr(small.host.shared.cmd_opts, "medvram", True)
+    begin(small, 2.1)
+    forecast = only_planned(small, {"checkpoint": B, "keep": keep})
+    assert planned(forecast) == {A: "RAM", B: "RAM"}
+    assert (forecast.memory.vram_free, forecast.memory.vram_needed, forecast.reason) == (None, 0, "")
+    assert "2 checkpoints stay in RAM (" in forecast.text()
+
+
+def test_where_a_model_of_reforge_lies(small):
+    from lib_multipass.webui.a1111 import hardware
+
+    begin(small, 2.1)
+    model = small.model(A)
+    for device, place in (("cuda", "VRAM"), ("cpu", "RAM")):
+        weights = [SimpleNamespace(device=torch.device(name)) for name in ("cpu", device)]
+        unet = SimpleNamespace(model=SimpleNamespace(parameters=lambda weights=weights: weights))
+        model.forge_objects = SimpleNamespace(unet=unet)
+        assert hardware.place_of(model) == place
+    del model.forge_objects
 
 
 def test_one_in_vram_and_two_take_turns(small):

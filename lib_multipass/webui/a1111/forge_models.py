@@ -6,6 +6,7 @@ then (``load_model``). All functions here are for its models alone; those of oth
 
 from __future__ import annotations
 
+import sys
 import weakref
 from typing import Any
 
@@ -19,6 +20,19 @@ _encoders: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 def is_one(model: Any) -> bool:
     """Whether this loaded model is one of reForge's."""
     return getattr(model, "forge_objects", None) is not None
+
+
+def webui_moves_them() -> bool:
+    """Whether this webui is reForge, which moves models to the device and away as it sees fit.
+
+    Moving them by hand does nothing there (``send_model_to_cpu``), nor do ``--medvram`` and ``--lowvram``.
+    """
+    return "ldm_patched.modules.model_management" in sys.modules
+
+
+def is_on_device(model: Any, device: str) -> bool:
+    """Whether its diffusion model, or a part of it, lies on a device of this type."""
+    return any(weight.device.type == device for weight in model.forge_objects.unet.model.parameters())
 
 
 def is_tiling(model: Any) -> bool:

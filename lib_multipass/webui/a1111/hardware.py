@@ -11,6 +11,7 @@ from modules import devices, shared
 from lib_multipass.memory import cgroups, shortage
 from lib_multipass.memory.headers import REFINER, SDXL, Facts
 from lib_multipass.memory.placement import RAM, VRAM
+from lib_multipass.webui.a1111 import forge_models
 from lib_multipass.webui.base import host
 
 try:
@@ -42,7 +43,7 @@ def vram() -> tuple[int, int] | None:
 
 def vram_to_plan() -> tuple[int, int] | None:
     """Free and total bytes of the device that checkpoints can be parked on; None where nothing can be parked on it."""
-    return vram()
+    return None if forge_models.webui_moves_them() else vram()
 
 
 def computes_in_half() -> bool:
@@ -94,12 +95,16 @@ def place_of(model: Any) -> str:
     """Where a loaded model lies. One that is moved to the device in parts lies in RAM."""
     if host.parts.is_split(model) or devices.device.type == "cpu":
         return RAM
+    if forge_models.is_one(model):
+        return VRAM if forge_models.is_on_device(model, devices.device.type) else RAM
     return VRAM if next(model.parameters()).device.type == devices.device.type else RAM
 
 
 def is_split(facts: Facts) -> bool:
     """Whether the webui moves this checkpoint to the device in parts (``lowvram.is_needed``, 1.6.0 to 1.10.1)."""
     flags = shared.cmd_opts
+    if forge_models.webui_moves_them():
+        return False
     return bool(flags.lowvram or flags.medvram or (flags.medvram_sdxl and facts.architecture in (SDXL, REFINER)))
 
 
