@@ -424,6 +424,20 @@ def test_the_hires_cfg_scale_that_nobody_has_chosen(neo, is_api, hr_cfg, left_ou
     assert (begins == hr_cfg, of_first) == (left_out, 5.0)
 
 
+@pytest.mark.parametrize(
+    ("setting", "hr_cfg", "left_out"),
+    [(1.0, 1.0, True), (1.0, 6.0, False), (4.0, 4.0, False), (0, 6.0, True), (0, 1.0, False)],
+)
+def test_the_preset_puts_a_hires_cfg_scale_on_the_page_that_nobody_has_chosen(neo, setting, hr_cfg, left_out):
+    """What is chosen in the preset's settings counts as chosen; 0 there leaves the page's slider as it is."""
+    neo.host.controls.remember(SimpleNamespace(value=6.0), "txt2img_hr_cfg")
+    neo.shared.opts.data |= {"forge_preset": "flux", "flux_t2i_hr_cfg": setting}
+    neo.shared.opts.data_labels["flux_t2i_hr_cfg"] = SimpleNamespace(default=1.0)
+    p = neo.processing.StableDiffusionProcessingTxt2Img()
+    p.is_api, p.hr_cfg = False, hr_cfg
+    assert (neo.host.features.hires_cfg(p)[0] == hr_cfg) == left_out
+
+
 def test_vaes_are_named_by_their_files(neo):
     assert neo.host.vaes.names() == ["other.safetensors"]
     assert neo.host.vaes.shown("other") == "other.safetensors"

@@ -78,6 +78,7 @@ class Options:
     def __init__(self) -> None:
         self.data: dict[str, Any] = {"forge_additional_modules": [], "forge_unet_storage_dtype": "Automatic"}
         self.data |= {"disable_all_extensions": "none", "disabled_extensions": []}
+        self.data_labels: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         return self.data.get(name)

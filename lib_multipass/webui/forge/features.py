@@ -24,13 +24,22 @@ def plain_upscaler() -> str:
 def hires_cfg(p: Any) -> tuple[Any, float]:
     """What ``hr_cfg`` is where nobody has chosen it, and what it is for the first pass's CFG scale.
 
-    A request without it gets that of the job's class; the page sends what its slider, which is hidden unless a setting
-    shows it, has at first.
+    A request without it gets that of the job's class.
     """
-    begins = getattr(type(p), HIRES_CFG, None)
-    if not getattr(p, "is_api", False):
-        begins = host.controls.hires_defaults().get(HIRES_CFG, begins)
+    begins = getattr(type(p), HIRES_CFG, None) if getattr(p, "is_api", False) else _begins_on_page()
     return begins, getattr(p, "cfg_scale", 0.0)
+
+
+def _begins_on_page() -> Any:
+    """What the page's slider has at first: by the chosen preset, whose setting has a default, or its own.
+
+    A setting of 0 leaves the slider as it is (``on_preset_change``).
+    """
+    name = f"{getattr(shared.opts, 'forge_preset', '')}_t2i_{HIRES_CFG}"
+    setting = shared.opts.data_labels.get(name)
+    if setting is not None and getattr(shared.opts, name) > 0:
+        return setting.default
+    return host.controls.hires_defaults().get(HIRES_CFG)
 
 
 def vaes_are_modules() -> bool:
