@@ -1,4 +1,4 @@
-"""What a pasted infotext does to the page: the panel's controls, the webui's own Hires checkpoint, and what to say.
+"""What a pasted infotext does to the page: the panel's controls, the webui's own that ours replace, and what to say.
 
 The webui hands every component of ``Script.infotext_fields`` the parsed infotext, when a picture is pasted on the page
 and, from 1.8.0, for a request with ``infotext``. For a request it looks only at components of scripts, so what is
@@ -8,6 +8,7 @@ said about a paste is in the log as well.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -19,14 +20,16 @@ from lib_multipass.words import log
 
 HIRES_CHECKPOINT, SAME_CHECKPOINT = "hr_checkpoint", "Use same checkpoint"
 """Of the webui's own dropdown: its id, and its text for no checkpoint of its own (1.6.0 to 1.10.1)."""
+HIRES_CFG = "txt2img_hr_cfg"
+"""The id of the webui's own CFG scale for the hires pass, in those that have one (reForge, Forge Neo)."""
 
 _own: dict[str, Any] = {}
 """The webui's components of the page that is being built, by id."""
 
 
 def remember(component: Any, elem_id: str | None) -> None:
-    """Take note of the webui's own Hires checkpoint; the page has it before our panel."""
-    if elem_id == HIRES_CHECKPOINT:
+    """Take note of the webui's own controls that ours replace; the page has them before our panel."""
+    if elem_id in _INSTEAD:
         _own[elem_id] = component
 
 
@@ -50,7 +53,7 @@ class Paste:
             choices: what the dropdowns that list files offer.
         """
         listed = [(made[name], _setting(name, choices.get(name))) for name in read({}).values if name != "enabled"]
-        listed += [(component, _governed) for component in _own.values()]
+        listed += [(component, partial(_INSTEAD[elem_id], component)) for elem_id, component in _own.items()]
         return [(made["enabled"], _enabled), *listed, (self._note, _note), (self.base, _base)]
 
 
@@ -79,9 +82,19 @@ def _setting(name: str, choices: Callable[[], list[str]] | None) -> Callable[[di
     return value
 
 
-def _governed(params: dict) -> Any:
+def _checkpoint(component: Any, params: dict) -> Any:
     """The webui's own Hires checkpoint: none, where ours takes its place; what the infotext says otherwise."""
     return SAME_CHECKPOINT if read(params).values["enabled"] else None
+
+
+def _cfg(component: Any, params: dict) -> Any:
+    """The webui's own CFG scale of the hires pass: as the page begins where ours says it, or that would stay behind."""
+    pasted = read(params).values
+    return component.value if pasted["enabled"] and pasted["cfg_scale"] else None
+
+
+_INSTEAD: Mapping[str, Callable[[Any, dict], Any]] = {HIRES_CHECKPOINT: _checkpoint, HIRES_CFG: _cfg}
+"""By the id of one of the webui's own controls, what it is given for a parsed infotext; None: what that says."""
 
 
 def _note(params: dict) -> dict:

@@ -57,7 +57,7 @@ class PassArgs:
     cfg_scale: float = _entry(
         0.0,
         "Second-pass CFG scale",
-        "How closely the hires pass follows the prompt; 0 is the first pass's.",
+        "How closely the hires pass follows the prompt; 0 is the first pass's or the webui's own Hires CFG Scale.",
         infotext="Multipass CFG scale",
         range=(0.0, 30.0, 0.5),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from lib_multipass.plan import args
@@ -65,6 +67,28 @@ def test_no_keys_untick_it_and_leave_the_webuis_own_hires_checkpoint(paste):
 
 def test_the_webuis_own_hires_checkpoint_is_not_left_where_ours_governs(paste):
     assert paste(Hires_checkpoint=B, Multipass_checkpoint=B)["hr_checkpoint"]["value"] == "Use same checkpoint"
+
+
+@pytest.mark.parametrize(
+    ("entries", "given"),
+    [
+        ({"Multipass checkpoint": B, "Multipass CFG scale": "9"}, 0.0),
+        ({"Multipass checkpoint": B}, None),
+        ({"Multipass CFG scale": "9"}, None),
+        ({}, None),
+    ],
+)
+def test_the_webuis_own_hires_cfg_scale_is_not_left_where_ours_says_it(monkeypatch, entries, given):
+    """As reForge's page has one: what is pasted into it would hold as soon as ours goes back to 0."""
+    from lib_multipass.page import paste
+
+    monkeypatch.setattr(paste, "_own", {})
+    slider = SimpleNamespace(value=0.0)
+    paste.remember(slider, "txt2img_hr_cfg")
+    made = dict.fromkeys((*paste.read({}).values, "checkpoint"))
+    fields = paste.Paste(lambda name: name).fields(made, {})
+    (value,) = [value for component, value in fields if component is slider]
+    assert value({**entries, "Hires CFG Scale": "9.0"}) == given
 
 
 def test_the_short_names_of_the_users_dropdown_are_taken(host, paste, monkeypatch):
