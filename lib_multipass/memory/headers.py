@@ -202,7 +202,9 @@ def _sums(
 _FIRST_CONVOLUTION = "input_blocks.0.0.weight"
 _WITH_PICTURE = (5, 8, 9)
 """Channels of the first convolution for four of a latent picture, and a depth map, a picture, or a masked picture."""
-_FIRST_OF_DECODER = ("decoder.conv_in.weight", "first_stage_model.decoder.conv_in.weight")
+DECODER = "decoder.conv_in.weight"
+"""The first convolution of a VAE's decoder in a file of its own."""
+_FIRST_OF_DECODER = (DECODER, f"first_stage_model.{DECODER}")
 _PREFIXES = ("model.diffusion_model.", "diffusion_model.", "")
 """Before the names of a diffusion model: in a checkpoint, then as files with a diffusion model alone have it."""
 _HOMES = {

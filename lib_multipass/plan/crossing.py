@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from lib_multipass.memory.headers import CHECKPOINT, DIFFUSION_ALONE, LORA, REFINER, VAE_ALONE, Facts
+from lib_multipass.memory.headers import CHECKPOINT, DECODER, DIFFUSION_ALONE, LORA, REFINER, VAE_ALONE, Facts
 from lib_multipass.words import MultipassError
 
 BASE = "First-pass checkpoint"
@@ -123,9 +123,29 @@ def require_vae(field: str, name: str, vae: Facts, checkpoint: str, facts: Facts
         raise MultipassError(f"{field}: {name} cannot be used. {vae.problem}")
     if vae.kind in (CHECKPOINT, DIFFUSION_ALONE, LORA):
         raise MultipassError(f"{field}: {name} is no VAE but a {vae.kind}; choose a VAE.")
-    takes = facts.latent_channels or _CHANNELS.get(facts.latent)
+    takes = _channels(facts)
     if None not in (vae.latent_channels, takes) and vae.latent_channels != takes:
         raise MultipassError(
             f"{field}: {name} has {vae.latent_channels} latent channels and {checkpoint} has {takes}; "
             f"choose a VAE for {facts.architecture}."
         )
+
+
+def require_decoder(field: str, name: str, vae: Facts, checkpoint: str, facts: Facts) -> None:
+    """Refuse a VAE file that Forge Neo would leave out without a word.
+
+    It takes a file for a VAE by the first convolution of its decoder (``replace_state_dict``). Other webuis load such a
+    file and say what it lacks; those of architectures that are not told apart here may have it under another name.
+
+    Raises:
+        MultipassError: for a VAE without one.
+    """
+    if vae.kind == VAE_ALONE and vae.latent_channels is None and _channels(facts) is not None:
+        raise MultipassError(
+            f"{field}: {name} could not be put on {checkpoint}, since it lacks {DECODER}; choose another VAE."
+        )
+
+
+def _channels(facts: Facts) -> int | None:
+    """Channels of the latent pictures of a checkpoint, if they are known."""
+    return facts.latent_channels or _CHANNELS.get(facts.latent)

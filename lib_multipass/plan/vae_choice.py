@@ -9,7 +9,7 @@ from typing import Any
 
 from lib_multipass.memory.headers import Facts
 from lib_multipass.plan.args import AUTOMATIC_VAE, NO_VAE, SAME_VAE, VAE_MODES, label, short
-from lib_multipass.plan.crossing import latents_fit, require_vae
+from lib_multipass.plan.crossing import latents_fit, require_decoder, require_vae
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.roles import Roles
 from lib_multipass.words import MultipassError
@@ -109,10 +109,13 @@ def require(vaes: VaeSettings, name: str, second: Checkpoint, facts: Facts) -> N
     """Refuse a second-pass VAE that cannot be used with this checkpoint.
 
     Raises:
-        MultipassError: see :func:`lib_multipass.plan.crossing.require_vae`.
+        MultipassError: see :func:`lib_multipass.plan.crossing.require_vae`, and ``require_decoder`` there.
     """
-    if name not in VAE_MODES:
-        require_vae(label("vae"), name, vaes.facts, second.name, facts)
+    if name in VAE_MODES:
+        return
+    require_vae(label("vae"), name, vaes.facts, second.name, facts)
+    if vaes.are_modules:
+        require_decoder(label("vae"), name, vaes.facts, second.name, facts)
 
 
 def second_pass_vae(vaes: VaeSettings, roles: Roles, facts: Mapping[str, Facts]) -> str:

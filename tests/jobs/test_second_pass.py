@@ -155,7 +155,7 @@ def test_a_vae_that_does_not_fit_fails_alone(pair):
             with pytest.raises(RefusedError) as caught:
                 pair.ours.client.txt2img(**hires(), alwayson_scripts=second(checkpoint, vae=bad.name))
             assert caught.value.status == 422
-            assert f"VAE {bad.name} could not be put on {checkpoint}.safetensors" in caught.value.detail
+            assert f"{bad.name} could not be put on {checkpoint}.safetensors" in caught.value.detail
             assert pair.ours.client.txt2img(**hires(), alwayson_scripts=second(vae=OTHER)).same_as(good)
     finally:
         bad.unlink()

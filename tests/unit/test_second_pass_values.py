@@ -1,15 +1,19 @@
 """What the second pass has of its own and what ADetailer takes over: decided from plain values."""
 
+import contextlib
+from types import SimpleNamespace
+
 import pytest
 
 from lib_multipass import __version__
 from lib_multipass.memory.headers import Facts, read_facts
-from lib_multipass.plan import args, detailer
+from lib_multipass.plan import args, detailer, vae_choice
 from lib_multipass.plan.args import PassArgs
 from lib_multipass.plan.crossing import require_vae
 from lib_multipass.plan.pasting import read
 from lib_multipass.plan.roles import roles_of
 from lib_multipass.plan.second_pass import Finish, SecondPass, finish, lasting_vae, own_field, resolve_vae, second_pass
+from lib_multipass.plan.vae_choice import VaeSettings
 from lib_multipass.words import MultipassError
 from support import layouts
 from support.adetailer_args import FACE
@@ -125,6 +129,29 @@ def test_a_vae_that_cannot_fit_is_refused(vae, checkpoint, words):
         require_vae("Second-pass VAE", "v.safetensors", vae, "b.safetensors", checkpoint)
     for word in ["Second-pass VAE: v.safetensors", *words]:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("are_modules", "vae", "checkpoint", "refused"),
+    [
+        (True, Facts(1, kind="VAE"), Facts(1, "SD 1.x"), True),
+        (True, Facts(1, kind="VAE"), Facts(1, "unknown", latent_channels=4), True),
+        (True, Facts(1, kind="VAE"), Facts(1), False),
+        (True, KIND["vae"], Facts(1, "SD 1.x"), False),
+        (True, Facts(1), Facts(1, "SD 1.x"), False),
+        (False, Facts(1, kind="VAE"), Facts(1, "SD 1.x"), False),
+    ],
+)
+def test_a_vae_that_would_be_left_out_is_refused(are_modules, vae, checkpoint, refused):
+    """Forge Neo takes what lacks it for no VAE, and says nothing of it."""
+    vaes = VaeSettings(facts=vae, are_modules=are_modules)
+    second = SimpleNamespace(name="b.safetensors")
+    with contextlib.ExitStack() as stack:
+        caught = stack.enter_context(pytest.raises(MultipassError)) if refused else None
+        vae_choice.require(vaes, "v.safetensors", second, checkpoint)
+    if refused:
+        sentence = "Second-pass VAE: v.safetensors could not be put on b.safetensors, since it lacks decoder.conv_in"
+        assert sentence in str(caught.value)
 
 
 @pytest.mark.parametrize("vae", [KIND["vae"], Facts(1, kind="VAE"), Facts(1)])
