@@ -45,6 +45,20 @@ OF_NEO = [
         (f"{NEO}::test_in_a_job_models_are_not_moved_away_for_nothing",),
     ),
     Mutation(
+        "neo-modules-of-a-swap-stay",
+        SWAPS,
+        "    finally:\n        data.forge_loading_parameters = told",
+        "    finally:\n        pass",
+        (f"{NEO}::test_a_vae_module_of_another_latent_space_is_left_out_of_a_jobs_models",),
+    ),
+    Mutation(
+        "neo-a-module-of-another-latent-space",
+        SWAPS,
+        "parameters = pass_vae.fitting(told)",
+        "parameters = told",
+        (f"{NEO}::test_a_vae_module_of_another_latent_space_is_left_out_of_a_jobs_models",),
+    ),
+    Mutation(
         "neo-no-room-is-made",
         SWAPS,
         "        models.drop_without_place(active_too=True)",

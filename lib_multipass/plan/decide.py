@@ -34,6 +34,8 @@ class Vaes:
     """By checkpoint file, for the whole job."""
     setting: str | None = None
     """The webui's *SD VAE* in the job; while it reads otherwise, somebody overrides it."""
+    apart: Collection[str] = ()
+    """Checkpoint files of another latent space than the first pass's, which have their own VAE."""
     keep: bool = False
     """Whether the hires pass's file is kept in memory, since it goes on and off the checkpoint with every picture."""
 
@@ -82,7 +84,9 @@ def decide(roles: Roles, situation: Situation) -> Plan:
     _require_usable(roles, situation)
     facts, vaes = situation.facts, situation.vaes
     about_refiner = hires.check_refiner(situation, roles)
-    declared = hires.declared(situation.hires) | hires.of_its_own(situation.hires, roles.own, vaes.files)
+    declared = hires.declared(situation.hires) | hires.of_its_own(
+        situation.hires, roles.own, vaes.files, vae_choice.is_apart(vaes, roles, facts)
+    )
     about_hires = hires.switched_on(situation.hires, declared)
     job = {**situation.hires.given, **declared}
     why = hires.why_not_latent(job.get("hr_upscaler"), situation.hires, roles, facts)
@@ -170,12 +174,13 @@ def _vaes(roles: Roles, situation: Situation, aimed: aiming.Aimed, foreign: Sequ
         return lasting_vae(name, setting, [own for checkpoint, own in tabs if checkpoint.filename == file], follows)
 
     lasting = {known.filename: AUTOMATIC_VAE for known in foreign if lasts(known.filename, AUTOMATIC_VAE, follows=True)}
+    apart = [file for file in lasting if file != second or roles.own.vae == SAME_VAE]
     in_first_pass = {checkpoint.filename for checkpoint in (roles.base, situation.refiner) if checkpoint}
     own_vae = roles.own.vae != SAME_VAE and second not in in_first_pass
     if own_vae and lasts(second, wanted, roles.args.adetailer_follows):
         lasting[second] = wanted
     own = None if wanted == SAME_VAE else wanted
-    return Vaes(own, lasting, setting, keep=own is not None and second not in lasting)
+    return Vaes(own, lasting, setting, apart, keep=own is not None and second not in lasting)
 
 
 def _foreign_vae(roles: Roles, vaes: vae_choice.VaeSettings, foreign: Sequence[Checkpoint]) -> str:
@@ -200,7 +205,7 @@ def _warnings(roles: Roles, situation: Situation, job: Mapping[str, Any], crosse
         yield "Hires. fix is off; Multipass will switch it on."
     if roles.args.adetailer != SAME_AS_SECOND and not any(enabled_tabs(situation.faces.args)):
         yield "No ADetailer tab is on, so the ADetailer checkpoint has no use."
-    if roles.own.vae == SAME_VAE and situation.vaes.is_foreign(base, second):
+    if vae_choice.is_apart(situation.vaes, roles, situation.facts):
         yield (
             f"The SD VAE {situation.vaes.fixed_name} will not be put on {roles.second.name_for_extra}, which has "
             "another latent space."

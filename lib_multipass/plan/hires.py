@@ -34,6 +34,8 @@ def missing_hires_values(job: Mapping[str, Any], page: Mapping[str, Any], switch
 
 HIRES_CFG = "hr_cfg"
 """The field of webuis that have one for the hires pass's CFG scale; the pass follows it alone."""
+HIRES_MODULES = "hr_additional_modules"
+"""Forge Neo's field for the hires pass's VAE and text encoders."""
 SAME_MODULES = "Use same choices"
 """What Forge Neo shows where the hires pass has the first pass's modules."""
 SAME_CHECKPOINT = "Use same checkpoint"
@@ -55,7 +57,7 @@ def declared(hires: Hires) -> dict[str, Any]:
     return {**fields, "enable_hr": True} if off else fields
 
 
-def of_its_own(hires: Hires, own: SecondPass, vaes: Collection[str]) -> dict[str, Any]:
+def of_its_own(hires: Hires, own: SecondPass, vaes: Collection[str], foreign: bool = False) -> dict[str, Any]:
     """Fields that some webuis have for the hires pass alone: its CFG scale, and its modules.
 
     The CFG scale is 1 in a request without it (Forge Neo, reForge), at which the negative prompt is gone. Without
@@ -65,18 +67,20 @@ def of_its_own(hires: Hires, own: SecondPass, vaes: Collection[str]) -> dict[str
         hires: the hires pass as it was asked for.
         own: the second pass's settings.
         vaes: the names of the VAE files.
+        foreign: whether the first pass's VAE is one of another latent space than the second checkpoint's.
     """
     given = hires.given
     fields = {}
     if HIRES_CFG in given:
         fields[HIRES_CFG] = own_field(own.cfg_scale, given[HIRES_CFG], hires.cfg_left_out, hires.cfg_of_first)
-    if "hr_additional_modules" in given:
+    if HIRES_MODULES in given:
+        others = [one for one in hires.modules if one not in vaes]
         if own.vae in vaes:
-            fields["hr_additional_modules"] = [*(one for one in hires.modules if one not in vaes), own.vae]
-        elif own.vae == NO_VAE:
-            fields["hr_additional_modules"] = [one for one in hires.modules if one not in vaes]
-        elif given["hr_additional_modules"] is None or own.vae == AUTOMATIC_VAE:
-            fields["hr_additional_modules"] = [SAME_MODULES]
+            fields[HIRES_MODULES] = [*others, own.vae]
+        elif own.vae == NO_VAE or foreign:
+            fields[HIRES_MODULES] = others
+        elif given[HIRES_MODULES] is None or own.vae == AUTOMATIC_VAE:
+            fields[HIRES_MODULES] = [SAME_MODULES]
     return fields
 
 

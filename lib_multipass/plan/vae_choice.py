@@ -39,6 +39,8 @@ class VaeSettings:
     """What the header of the chosen second-pass VAE says; None if no file is chosen."""
     are_modules: bool = False
     """Whether they are modules, as in Forge Neo; an override can name a file there and nothing else."""
+    module: str | None = None
+    """The one among the first pass's modules, where the hires pass has the same."""
 
     def require_text(self) -> str:
         """The job's *SD VAE*.
@@ -64,13 +66,13 @@ class VaeSettings:
         No header tells a VAE of SD 1.x from one of SDXL. A file that is fixed for all checkpoints was fixed for the one
         that is selected, and with a wrong one its pictures would be noise already; so it counts as the first pass's.
         """
-        fixed = self.path is not None or self.require_text() in self.files
+        fixed = self.path is not None or self.module is not None or self.require_text() in self.files
         return fixed and not latents_fit(base, other)
 
     @property
     def fixed_name(self) -> str:
         """The file that is fixed for all checkpoints of the job, if :meth:`is_foreign` says that one is."""
-        return PurePath(self.path or self.require_text()).name
+        return PurePath(self.path or self.module or self.require_text()).name
 
     def given(self, name: str, checkpoint_file: str) -> str | None:
         """The VAE file that the job puts on a checkpoint; None if it uses the checkpoint's own.
@@ -118,6 +120,12 @@ def require(vaes: VaeSettings, name: str, second: Checkpoint, facts: Facts) -> N
         require_decoder(label("vae"), name, vaes.facts, second.name, facts)
 
 
+def is_apart(vaes: VaeSettings, roles: Roles, facts: Mapping[str, Facts]) -> bool:
+    """Whether the first pass's VAE is not put on the second checkpoint, which has another latent space."""
+    base, second = facts[roles.base.filename], facts[roles.second.filename]
+    return roles.own.vae == SAME_VAE and vaes.is_foreign(base, second)
+
+
 def second_pass_vae(vaes: VaeSettings, roles: Roles, facts: Mapping[str, Facts]) -> str:
     """The VAE of the hires pass: a file's name or a text of ``VAE_MODES``.
 
@@ -126,7 +134,4 @@ def second_pass_vae(vaes: VaeSettings, roles: Roles, facts: Mapping[str, Facts])
         roles: the job's checkpoints.
         facts: of each, by file name.
     """
-    base, second = facts[roles.base.filename], facts[roles.second.filename]
-    if roles.own.vae == SAME_VAE and vaes.is_foreign(base, second):
-        return AUTOMATIC_VAE
-    return roles.own.vae
+    return AUTOMATIC_VAE if is_apart(vaes, roles, facts) else roles.own.vae

@@ -289,6 +289,25 @@ def test_another_module_makes_another_model_and_two_of_a_file_are_kept(keeping, 
     assert len([one for one in keeping.host.models.loaded() if one.sd_checkpoint_info.name_for_extra == B]) == 2
 
 
+def test_a_vae_module_of_another_latent_space_is_left_out_of_a_jobs_models(neo):
+    """ADetailer's passes have the first pass's modules, whatever the hires pass had."""
+    keep(neo, A, B)
+    begin_job(neo, A)
+    vaes = ours("plan.decide").Vaes(apart=[str(neo.files[B])])
+    part = neo.host.pass_vae.PassVae(vaes)
+    neo.state.running.job.parts[type(part)] = part
+    neo.swap(A, neo.vae)
+    neo.swap(B)
+    for _ in range(2):
+        told = neo.swap(B, neo.vae), neo.sd_models.model_data.forge_loading_parameters["additional_modules"]
+        assert told == (neo.host.models.loaded_model(neo.checkpoints[B]), [neo.vae])
+        neo.swap(A, neo.vae)
+    assert neo.loads == ["alpha + other", B]
+    neo.state.running.job = None
+    neo.swap(B, neo.vae)
+    assert neo.loads[2:] == ["beta + other"]
+
+
 def test_a_failed_load_leaves_the_kept_ones(keeping, monkeypatch):
     def fails(*_args, **_kwargs):
         raise OSError("no such file")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from support.baked import bake
 from support.client import RefusedError
 from support.jobs import A, B, adetailer, hires, multipass, need_adetailer, warm, without
 from support.pieces import inpainting
@@ -104,6 +105,26 @@ def test_a_refiner_as_checkpoint_of_a_later_pass(pair, where):
     got = warm(pair.ours, **job, **hires("Latent"), alwayson_scripts=ours)
     assert got.same_as(expected)
     assert got.pictures[0].std() > 10
+
+
+@pytest.mark.parametrize("faces", [False, True])
+def test_a_vae_module_is_not_put_on_another_latent_space(pair, faces):
+    """Forge Neo would take the first pass's modules for the hires pass and for ADetailer's."""
+    if not pair.ours.webui.kind.vaes_are_modules:
+        pytest.skip("in this webui a VAE is no module")
+    if faces:
+        need_adetailer(pair)
+    stock, ours = (adetailer(pair.stock, XL), adetailer(pair.ours)) if faces else ({}, {})
+    job = {**hires("Lanczos"), "n_iter": 2}
+    by_hand = {"hr_checkpoint_name": XL, "alwayson_scripts": stock}
+    expected = warm(pair.stock, **job, **beginning(bake(pair.stock, A)), **by_hand)
+    module = {"override_settings": {"forge_additional_modules": ["other.safetensors"]}}
+    got = warm(pair.ours, **job, **module, alwayson_scripts={**ours, **multipass(True, XL)})
+    state = pair.ours.client.probe()
+    assert got.same_as(expected)
+    assert (state["reads"], state["builds"]) == ([], [])
+    assert f"The SD VAE other.safetensors was taken for one of {A}'s latent space" in "\n".join(state["comments"])
+    assert not got.like(warm(pair.stock, **job, **module, **by_hand))
 
 
 def test_an_inpainting_checkpoint_is_led_to_in_pixels(pair):

@@ -12,9 +12,9 @@ from lib_multipass.plan.situation import Hires
 VAES = ("sharp.safetensors", "soft.safetensors")
 
 
-def of_its_own(own=None, modules=(), **given):
+def of_its_own(own=None, modules=(), foreign=False, **given):
     asked = Hires(given={"cfg_scale": 7.0, **given}, modules=modules, cfg_left_out=1.0, cfg_of_first=7.0)
-    return hires.of_its_own(asked, own or SecondPass(), VAES)
+    return hires.of_its_own(asked, own or SecondPass(), VAES, foreign)
 
 
 def test_a_webui_without_these_fields_gets_none():
@@ -41,6 +41,12 @@ def test_the_cfg_scale_is_the_first_passs_the_chosen_one_or_its_own(own, given, 
 def test_modules(vae, given, declared):
     found = of_its_own(SecondPass(vae), ("soft.safetensors", "text"), hr_additional_modules=given)
     assert found == ({} if declared is None else {"hr_additional_modules": declared})
+
+
+@pytest.mark.parametrize("given", [None, ["Use same choices"]])
+def test_a_vae_of_another_latent_space_is_left_out_of_the_modules(given):
+    found = of_its_own(modules=("soft.safetensors", "text"), foreign=True, hr_additional_modules=given)
+    assert found == {"hr_additional_modules": ["text"]}
 
 
 @pytest.mark.parametrize("wanted", [None, "Latent"])

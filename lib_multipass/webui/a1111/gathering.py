@@ -11,7 +11,7 @@ from lib_multipass.memory.headers import Facts, remembered
 from lib_multipass.memory.placement import DISK, RAM, Model
 from lib_multipass.plan.args import VAE_MODES
 from lib_multipass.plan.crossing import SECOND
-from lib_multipass.plan.hires import SAME_CHECKPOINT
+from lib_multipass.plan.hires import HIRES_MODULES, SAME_CHECKPOINT, SAME_MODULES
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.our_settings import CROSSING_UPSCALER, DEFAULTS, FLAGS, KEEP, RAM_RESERVE, VRAM_RESERVE
 from lib_multipass.plan.roles import Roles
@@ -99,8 +99,16 @@ def _vaes(p: Any, roles: Roles, in_use: Iterable[str]) -> VaeSettings:
         automatic={file: host.vaes.automatic(file) for file in in_use},
         over_own=host.options.get("sd_vae_overrides_per_model_preferences", False),
         are_modules=host.features.vaes_are_modules(),
+        module=_vae_module(p),
         facts=None if chosen in VAE_MODES else remembered(sd_vae.vae_dict[chosen]),
     )
+
+
+def _vae_module(p: Any) -> str | None:
+    """The VAE among the modules of the first pass; None if the hires pass has modules of its own, or there are none."""
+    if vars(p).get(HIRES_MODULES) not in (None, [SAME_MODULES]):
+        return None
+    return next((name for name in host.vaes.modules(p) if name in sd_vae.vae_dict), None)
 
 
 def _hires(p: Any, page: Mapping[str, Any]) -> Hires:

@@ -12,7 +12,7 @@ from modules_forge import main_entry
 from lib_multipass.memory.placement import Decision
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import kept, running
-from lib_multipass.webui.forge import engines
+from lib_multipass.webui.forge import engines, pass_vae
 from lib_multipass.words import log
 
 _SAME_MODULES = "Use same choices"
@@ -147,4 +147,5 @@ def _parameters(checkpoint: Checkpoint) -> dict[str, Any]:
         names = map(os.path.basename, own)
         modules = sorted(main_entry.module_list[name] for name in names if name in main_entry.module_list)
     dtype, _ = main_entry.forge_unet_storage_dtype_options.get(shared.opts.forge_unet_storage_dtype, (None, False))
-    return {"checkpoint_info": checkpoint, "additional_modules": modules, "unet_storage_dtype": dtype}
+    told = {"checkpoint_info": checkpoint, "additional_modules": modules, "unet_storage_dtype": dtype}
+    return pass_vae.fitting(told)

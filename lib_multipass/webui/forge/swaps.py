@@ -13,7 +13,7 @@ from modules import processing, sd_models, shared
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import kept, running
 from lib_multipass.webui.base import host
-from lib_multipass.webui.forge import engines, models
+from lib_multipass.webui.forge import engines, models, pass_vae
 
 
 def by_checkpoint(make: Callable[[Callable], Callable]) -> Callable[[Callable], Callable]:
@@ -69,20 +69,28 @@ def completed(checkpoint: Checkpoint, state: Any, cached: bool) -> Any:
 def perform(original: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Swap: to a kept model at once, else as the webui does it, while those with a place stay."""
     data = sd_models.model_data
-    parameters = data.forge_loading_parameters
-    if not parameters or data.forge_hash == str(parameters):
-        _spare_unload()
-        return original(*args, **kwargs)
+    told = data.forge_loading_parameters
+    data.forge_loading_parameters = parameters = pass_vae.fitting(told)
+    try:
+        if not parameters or data.forge_hash == str(parameters):
+            _spare_unload()
+            return original(*args, **kwargs)
+        return _swap(lambda: original(*args, **kwargs), parameters)
+    finally:
+        data.forge_loading_parameters = told
+
+
+def _swap(load: Callable[[], Any], parameters: Mapping[str, Any]) -> Any:
     with torch.inference_mode(), _hash_kept(), _noise_kept():
         known = engines.found(parameters) if kept.decision is not None else None
         if known is not None:
             engines.activate(known)
             models.drop_without_place()
-            return data.sd_model
+            return sd_models.model_data.sd_model
         models.drop_without_place(active_too=True)
         del known
         key = engines.key_of(parameters)
-        model = original(*args, **kwargs)
+        model = load()
         engines.note(model, key)
         engines.tile(model)
         return model
