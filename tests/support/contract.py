@@ -230,7 +230,7 @@ class Sources:
 
     def _options(self) -> set[str]:
         """The names of the settings that the webui itself declares."""
-        files = self.root.glob("modules/shared*.py")
+        files = self.root.glob("modules*/shared*.py")  # a fork has some in modules_forge
         tables = (node for file in files for node in ast.walk(parse(file)) if isinstance(node, ast.Dict))
         rows = (row for table in tables for row in zip(table.keys, table.values, strict=True))
         infos = (key for key, value in rows if value and "OptionInfo(" in ast.unparse(value))
