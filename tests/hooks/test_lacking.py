@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -125,3 +127,37 @@ def test_others_read_a_file_as_it_is(host):
         made.unlink()
         host.sd_models.list_models()
         host.run(host.job())
+
+
+@pytest.mark.parametrize(
+    ("lacks", "setting", "read"),
+    [
+        ("no text encoder", "Automatic", "None"),
+        ("no VAE", "Automatic", "Automatic"),
+        ("no text encoder", "TE: c", "TE: c"),
+    ],
+)
+def test_reforge_reads_no_text_encoder_past_what_is_lent(host, files, monkeypatch, lacks, setting, read):
+    """At Automatic it takes that of the checkpoint's file, by its name, where it lists one."""
+    from lib_multipass.state import running
+    from lib_multipass.webui.a1111 import forge_models, swaps
+
+    second = files("bare", lacking(lacks))
+    noted = ModuleType("sd_text_encoder")
+    noted.current_text_encoder = noted.current_text_encoder_option = "the first checkpoint's"
+    monkeypatch.setitem(sys.modules, "modules.sd_text_encoder", noted)
+    monkeypatch.setattr(forge_models, "webui_moves_them", lambda: True)
+    monkeypatch.setitem(host.shared.opts.data, forge_models.TEXT_ENCODER, setting)
+    seen = []
+
+    def load(*_args, info, **_kwargs):
+        seen.append((host.shared.opts.sd_text_encoder, noted.current_text_encoder is None))
+        return host.sd_models.model_data.sd_model
+
+    info = host.sd_models.checkpoint_aliases[second]
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "job", SimpleNamespace(plan=None, parts={}))
+        swaps.perform(load, (), {"info": info})
+    swaps.perform(load, (), {"info": info})
+    assert seen == [(read, read == "None"), (setting, read == "None")]
+    assert host.shared.opts.sd_text_encoder == setting

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import sys
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from modules import processing, sd_vae, shared
+from modules import processing, sd_vae
+
+from lib_multipass.webui.a1111 import options
 
 TEXT_ENCODER = "sd_text_encoder"
 _encoders: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
@@ -68,10 +72,32 @@ def catch_up(model: Any) -> None:
 def note(model: Any) -> None:
     """A model was loaded, or only its VAE changed, of which the webui tells in the same way."""
     if is_one(model):
-        _encoders.setdefault(model, getattr(shared.opts, TEXT_ENCODER, ""))
+        _encoders.setdefault(model, _text_encoder())
 
 
 def is_outdated(model: Any) -> bool:
     """Whether the setting *Text Encoder* has changed since it was loaded; the webui reads the selected one anew."""
-    setting = getattr(shared.opts, TEXT_ENCODER, "")
-    return is_one(model) and _encoders.get(model, setting) != setting
+    return is_one(model) and _encoders.get(model, _text_encoder()) != _text_encoder()
+
+
+def _text_encoder() -> str | None:
+    return options.users_own(TEXT_ENCODER)
+
+
+@contextmanager
+def text_encoder_as_read(lacks: bool) -> Iterator[None]:
+    """Let a model have the text encoder that was read for it, and what was lent is with that.
+
+    At *Automatic* the webui takes it from the checkpoint's file itself, past what is read, and fails where there is
+    none. The one that it has noted as the last would be moved off the device, though its model is kept.
+
+    Args:
+        lacks: whether the file of the model that is wanted has no text encoder.
+    """
+    known = sys.modules.get("modules.sd_text_encoder")
+    if not lacks or known is None or _text_encoder() != "Automatic":
+        yield
+        return
+    known.current_text_encoder = known.current_text_encoder_option = None
+    with options.read_as(TEXT_ENCODER, "None"):
+        yield

@@ -106,6 +106,13 @@ def parts_to_ask_for(info: Checkpoint, facts: Facts) -> tuple[str, ...]:
     return facts.lacks if files.tells(info) else missing.needed(facts.architecture)
 
 
+def asks_for_text_encoder(info: Checkpoint | None) -> bool:
+    """Whether a model of this checkpoint might have no text encoder of its own; None is the selected one."""
+    info = info or sd_models.select_checkpoint()
+    parts = parts_to_ask_for(info, files.facts_of(info))
+    return not all(missing.is_vae(part) or missing.is_diffusion(part) for part in parts)
+
+
 def is_hollow(model: Any, part: str) -> bool:
     """Whether a loaded model has no such part, or nothing but zeros in the layers that the webui makes without values.
 

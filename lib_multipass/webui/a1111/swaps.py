@@ -27,7 +27,9 @@ def active_model() -> Any:
 def perform(original: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Swap: make room first, then let everything follow that belongs to the active model."""
     before, tiling, to = _active_file(), follow.is_tiling(), target(args, kwargs)
-    with _hash_kept(), _noise_kept(), lending.swapping(to), models.swapping(to):
+    lacks = running.job is not None and forge_models.webui_moves_them() and lending.asks_for_text_encoder(to)
+    lent = forge_models.text_encoder_as_read(lacks)
+    with _hash_kept(), _noise_kept(), lending.swapping(to), models.swapping(to), lent:
         result = original(*args, **kwargs)
         if kept.decision is not None and _active_file() != before and follow.catch_up(tiling):
             forced = {"forced_reload": True} if forge_models.is_one(result) else {}
