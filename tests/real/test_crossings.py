@@ -12,7 +12,7 @@ import pytest
 
 from support.baked import bake
 from support.client import RefusedError
-from support.hosts import A1111
+from support.hosts import A1111, NEO
 from support.jobs import A, B, adetailer, hires, multipass, need_adetailer, warm, without
 from support.pieces import inpainting
 
@@ -179,7 +179,8 @@ def test_loras_of_the_first_pass_are_left_out(pair, way, kind):
     misapplied = warm(pair.stock, **job, hr_checkpoint_name=second)
     expected = warm(pair.stock, **job, hr_checkpoint_name=second, hr_prompt=rest)
     without_lora = warm(pair.stock, **{**job, "prompt": rest}, hr_checkpoint_name=second)
-    assert not misapplied.like(expected)  # what the webui does by itself
+    if pair.stock.webui.kind is not NEO:  # which leaves out by itself what fits nothing
+        assert not misapplied.like(expected)
     assert not without_lora.like(expected)  # the first pass has its LoRA
 
     got = warm(pair.ours, **job, alwayson_scripts=multipass(True, second))
@@ -194,6 +195,8 @@ def test_loras_of_the_first_pass_are_left_out(pair, way, kind):
 
 def test_each_prompt_of_a_script_is_fitted(pair):
     """Prompt matrix gives the job a list of prompts, here without and with the tag."""
+    if pair.ours.webui.kind is NEO:
+        pytest.skip("this webui has no Prompt matrix")
     tag = f"<lora:{LORA[A]}:1>"
     values = pair.ours.client.get("/probe/script?title=Prompt matrix")
     script = {"script_name": "Prompt matrix", "script_args": [entry["value"] for entry in values]}
@@ -211,7 +214,8 @@ def test_faces_do_without_the_first_passes_loras(pair, way):
     stock = {**job, "hr_checkpoint_name": second, "hr_prompt": rest}
     misapplied = warm(pair.stock, **stock, alwayson_scripts=adetailer(pair.stock, second))
     expected = warm(pair.stock, **stock, alwayson_scripts=adetailer(pair.stock, second, ad_prompt=rest))
-    assert not misapplied.like(expected)
+    if pair.stock.webui.kind is not NEO:
+        assert not misapplied.like(expected)
 
     got = warm(pair.ours, **job, alwayson_scripts={**adetailer(pair.ours), **multipass(True, second)})
 
