@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from lib_multipass.memory.headers import Facts
 from support.jobs import A
 from support.layouts import header, sd1, sdxl, write_hollow
 
@@ -127,6 +128,25 @@ def test_others_read_a_file_as_it_is(host):
         made.unlink()
         host.sd_models.list_models()
         host.run(host.job())
+
+
+@pytest.mark.parametrize("has_place", [False, True])
+def test_a_model_of_reforge_without_a_place_for_a_part_is_loaded_anew(host, monkeypatch, has_place):
+    """A webui that starts with such a file makes a model of it, in which the VAE is nothing."""
+    from lib_multipass.webui.a1111 import files as files_of_host
+    from lib_multipass.webui.a1111 import lending
+
+    host.run(host.job())
+    loaded, model = host.sd_models.model_data.loaded_sd_models, host.sd_models.model_data.sd_model
+    monkeypatch.setattr(files_of_host, "facts_of", lambda _info: Facts(1, lacks=("first_stage_model.",)))
+    monkeypatch.setattr(model, "forge_objects", SimpleNamespace(), raising=False)
+    if not has_place:
+        monkeypatch.setitem(model._modules, "first_stage_model", None)
+    monkeypatch.setattr(lending, "parts_to_ask_for", lambda *_args: ())
+    monkeypatch.setattr(host.sd_models, "send_model_to_trash", lambda _model: None)  # as in reForge
+    monkeypatch.setattr(host.sd_models.model_data, "loaded_sd_models", list(loaded))
+    lending._mend(model.sd_checkpoint_info)
+    assert (model in host.sd_models.model_data.loaded_sd_models) is has_place
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from lib_multipass.memory import missing
 from lib_multipass.memory.headers import Facts
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import kept, running
-from lib_multipass.webui.a1111 import files, lora_memory, models
+from lib_multipass.webui.a1111 import files, forge_models, lora_memory, models
 from lib_multipass.words import MultipassError, log
 
 Tensors = dict[str, torch.Tensor]
@@ -195,8 +195,14 @@ def _forget_conditionings() -> None:
 
 
 def _mend(info: Checkpoint | None) -> None:
-    """Give a loaded model what it has never had, or has from another checkpoint than the one before it now."""
+    """Give a loaded model what it has never had, or has from another checkpoint than the one before it now.
+
+    One of reForge that was loaded without a part has no place for it, so it is loaded anew, with what is lent.
+    """
     model = models.loaded_model(info)
+    if forge_models.is_one(model) and not all(_has_place(model, part) for part in files.facts_of(info).lacks):
+        models.read_anew(model)
+        return
     for part in () if model is None else parts_to_ask_for(info, files.facts_of(info)):
         hollow = is_hollow(model, part)
         asked = lenders(info.filename) if hollow else _who_was_before(info)
@@ -206,6 +212,10 @@ def _mend(info: Checkpoint | None) -> None:
             _remember(info, part, lender)
         elif hollow and lender is None and missing.is_vae(part) and _given(info):
             _put(model, part, _of_vae_file(_given(info), part))
+
+
+def _has_place(model: Any, part: str) -> bool:
+    return isinstance(getattr(model, part.partition(".")[0], None), torch.nn.Module)
 
 
 def _who_was_before(info: Checkpoint) -> list[Lender]:

@@ -175,6 +175,11 @@ def _throw_away(models: list[Any]) -> None:
         gc.collect()
 
 
+def read_anew(model: Any) -> None:
+    """Let a loaded checkpoint be read again at the next swap to it."""
+    _throw_away([model])
+
+
 def _empty(model: Any) -> None:
     """Throw its tensors away. What the webui would move off the device later is moved off first."""
     try:
