@@ -58,7 +58,7 @@ def wrappers() -> dict[str, Callable[[Callable], Callable]]:
 
     def after_the_swap(original: Callable) -> Callable:
         """First the swap that was put off, then what holds for the second pass alone."""
-        return progress.hires_pass(first_pass.swapping(hires_pass.of_its_own(once.enlarging(original))))
+        return progress.hires_pass(first_pass.swapping(hires_pass.of_its_own(once.in_hires(original))))
 
     return {
         "init": refusal.raising,

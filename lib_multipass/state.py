@@ -104,7 +104,7 @@ class Kept:
     lent: dict[str, dict[str, tuple]] = field(default_factory=dict)
     """By checkpoint file and part, where the tensors are from."""
     stages: Store = field(default_factory=Store)
-    """First passes and enlarged pictures, by what they were made from."""
+    """Both passes and enlarged pictures, by what they were made from."""
 
 
 running, kept = Running(), Kept()

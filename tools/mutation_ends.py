@@ -26,9 +26,9 @@ CLEARING_UP = [
         for name, part in (("tags", "Tags"), ("the-infotext", "Keys"), ("controlnet", "Control"))
     ),
     Mutation(
-        "pictures-are-kept-after-the-hires-pass",
+        "the-hires-pass-goes-on-after-it",
         "passes/once.py",
-        "        stages.enlarging = False",
+        "        stages.in_hires = False",
         "        pass",
         (AS_BEFORE,),
     ),

@@ -99,6 +99,20 @@ KEPT_STAGES = [
         (f"{STAGES}::test_another_file_of_a_network_makes_it_anew",),
     ),
     Mutation(
+        "a-second-pass-knows-a-refiner-not",
+        "plan/hires.py",
+        "if made in refined else",
+        "if made in refined[:0] else",
+        (f"{STAGES}::test_a_refiner_in_the_second_pass",),
+    ),
+    Mutation(
+        "the-strength-does-not-reach-the-second-pass",
+        "plan/alike.py",
+        "(later - HIRES_FIELDS) | HANDED_FIELDS",
+        "later | HANDED_FIELDS",
+        (f"{STAGES}::test_what_reaches_the_second_pass_makes_it_anew",),
+    ),
+    Mutation(
         "callbacks-of-others-do-not-count",
         "webui/a1111/stages.py",
         "for callback in calling}",

@@ -98,9 +98,7 @@ class PlanAnswer(BaseModel):
     keep: str = Field(description="The wish that the plan follows.", example="Automatic")
     reason: str = Field(description="Why checkpoints are not kept in the best place; empty if they are.")
     warnings: list[str] = Field(description="What the job would comment on.")
-    not_kept: str = Field(
-        description="Why the first pass is made anew in each job; empty where an unchanged one is not."
-    )
+    not_kept: str = Field(description="Why a pass is made anew in each job; empty where an unchanged one is not.")
 
 
 class CheckpointAnswer(BaseModel):

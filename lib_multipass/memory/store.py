@@ -6,12 +6,15 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
 
+LATENTS, PICTURES, FINISHED = 2, 1, 0
+"""What kept latents are worth, and pictures that another pass begins with, and those that no pass begins with."""
+
 
 class Store:
-    """Values by key; the one that was used longest ago goes first."""
+    """Values by key; of those that are worth least, the one that was used longest ago goes first."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._known: OrderedDict[Hashable, tuple[Any, int, int]] = OrderedDict()
         self.bytes = 0
         """What all values take."""
 
@@ -26,7 +29,7 @@ class Store:
         self._known.move_to_end(key)
         return found[0]
 
-    def put(self, key: Hashable, value: Any, size: int, allowance: int) -> None:
+    def put(self, key: Hashable, value: Any, size: int, allowance: int, worth: int = 0) -> None:
         """Keep a value, and let go of others until all are within the allowance; one that is larger is not kept.
 
         Args:
@@ -34,18 +37,19 @@ class Store:
             value: what is kept.
             size: its bytes.
             allowance: the bytes that all values may take.
+            worth: those that are worth more stay longer.
         """
         self._drop(key)
         if size > allowance:
             return
-        self._known[key] = value, size
+        self._known[key] = value, size, worth
         self.bytes += size
         self.shrink(allowance)
 
     def shrink(self, allowance: int) -> None:
         """Let go of values until all that are left take no more than so many bytes."""
         while self.bytes > allowance:
-            self._drop(next(iter(self._known)))
+            self._drop(min(self._known, key=lambda key: self._known[key][2]))
 
     def clear(self) -> None:
         """Let go of everything."""
@@ -53,5 +57,5 @@ class Store:
         self.bytes = 0
 
     def _drop(self, key: Hashable) -> None:
-        _, size = self._known.pop(key, (None, 0))
+        _, size, _ = self._known.pop(key, (None, 0, 0))
         self.bytes -= size

@@ -55,10 +55,10 @@ def add() -> None:
             "info": "on by default; shortens the wait before the second pass when its checkpoint is not loaded yet",
         },
         STAGES: {
-            "label": "RAM for first passes and enlarged pictures that are kept for the next job, in MB",
+            "label": "RAM for passes and enlarged pictures that are kept for the next job, in MB",
             "component": gr.Slider,
             "arguments": {"minimum": 0, "maximum": 8192, "step": 64},
-            "info": "an unchanged first pass is not made again; 0 keeps none",
+            "info": "an unchanged pass is not made again; 0 keeps none",
         },
     }
     listed = {name: {"default": DEFAULTS[name], **about} for name, about in entries.items()}

@@ -1,4 +1,4 @@
-"""What was made in an earlier job from exactly the same is not made again: first passes, and enlarged pictures.
+"""What was made in an earlier job from exactly the same is not made again: both passes, and enlarged pictures.
 
 The webui's own code runs as ever. Only the sampler's loop, the decoding of what came out of it, and the upscaler's
 network are left out when their result is known; what they have changed besides, in the infotext, in ``p`` and in the
@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 
+from lib_multipass.memory.store import FINISHED, PICTURES
 from lib_multipass.passes import sampled
 from lib_multipass.passes.first_pass import FirstPass
 from lib_multipass.plan.alike import UnlikeError, fingerprint
-from lib_multipass.plan.report import ENLARGED, FIRST_PASS
+from lib_multipass.plan.report import ENLARGED, FIRST_PASS, SECOND_PASS
 from lib_multipass.state import Part, kept, running
 from lib_multipass.webui import host
 from lib_multipass.words import log
@@ -27,36 +28,36 @@ from lib_multipass.words import log
 class Stages(Part):
     """What the running job keeps, and takes from earlier ones."""
 
-    def __init__(self, not_kept: str, allowance: int) -> None:
+    def __init__(self, not_kept: Mapping[str, str], allowance: int) -> None:
         """
         Args:
-            not_kept: why first passes cannot be kept; empty if they can.
+            not_kept: by pass, why it cannot be kept; empty if it can.
             allowance: bytes of RAM that all kept stages may take while this job runs.
         """
         self.not_kept = not_kept
         self.allowance = allowance
-        self.enlarging = False
+        self.in_hires = False
         """Whether the hires pass runs."""
         self._latents: Any = None
-        """What came out of the last first pass."""
+        """What came out of the last pass."""
         self._key = ""
 
     def begin(self) -> None:
         """Let go of what a lower setting has no room for."""
         kept.stages.shrink(max(self.allowance, host.stages.allowance(None)))
 
-    def first_pass(self, p: Any, make: Callable[[], Any], handed: Any) -> Any:
-        """The latents of a batch's first pass, from an earlier job if they were made from the same.
+    def sampled(self, p: Any, make: Callable[[], Any], handed: Any) -> Any:
+        """The latents of a batch's pass, from an earlier job if they were made from the same.
 
         Args:
             p: the job.
             make: samples them.
             handed: all that the sampler is given.
         """
-        self._latents = None
-        if self.not_kept or not self.allowance or host.status.is_over():
+        self._latents, what = None, SECOND_PASS if self.in_hires else FIRST_PASS
+        if self.not_kept.get(what) or not self.allowance or host.status.is_over():
             return make()
-        key = self._key_of("first pass", lambda: {**host.stages.sampled_from(p), "handed": handed})
+        key = self._key_of(what, lambda: {**host.stages.sampled_from(p, self.in_hires), "handed": handed})
         if not key:
             return make()
         found = kept.stages.get(key)
@@ -64,24 +65,25 @@ class Stages(Part):
             latents = sampled.made(p, make, key, self.allowance)
         else:
             latents = sampled.again(p, found)
-            running.job.journal.not_again.append(FIRST_PASS)
+            running.job.journal.not_again.append(what)
         if kept.stages.get(key) is not None:
             self._latents, self._key = latents, key
         return latents
 
     def decoded(self, latents: Any, make: Callable[[], Any], asked: Any) -> Any:
-        """The last first pass in pixels, from an earlier job if it was decoded in the same way."""
+        """The last pass in pixels, from an earlier job if it was decoded in the same way."""
         if latents is not self._latents or latents is None or host.status.is_over():
             return make()
         made_from = {"of": self._key, "asked": str(asked)}
-        key = self._key_of("decoded first pass", lambda: {**made_from, **host.stages.decoded_with()})
+        key = self._key_of("decoded pass", lambda: {**made_from, **host.stages.decoded_with()})
         found = kept.stages.get(key) if key else None
         if found is not None:
             return host.stages.decoded_from([picture.to(device, copy=True) for picture, device in found])
         made = make()
         if key and not host.status.is_over() and all(isinstance(picture, torch.Tensor) for picture in made):
             value = [(picture.detach().to("cpu", copy=True), picture.device) for picture in made]
-            kept.stages.put(key, value, sum(picture.nbytes for picture, _ in value), self.allowance)
+            size = sum(picture.nbytes for picture, _ in value)
+            kept.stages.put(key, value, size, self.allowance, worth=FINISHED if self.in_hires else PICTURES)
         return made
 
     def enlarged(self, asked: tuple[Any, Mapping[str, Any]] | None, make: Callable[[], Any]) -> Any:
@@ -101,7 +103,7 @@ class Stages(Part):
         made = make()
         if key and not host.status.is_over() and not host.stages.is_plain(asked[0], made):
             wide = 4 if len(made.getbands()) > 1 else 1  # so PIL stores a pixel
-            kept.stages.put(key, made.copy(), wide * made.width * made.height, self.allowance)
+            kept.stages.put(key, made.copy(), wide * made.width * made.height, self.allowance, worth=PICTURES)
         return made
 
     def _key_of(self, what: str, values: Callable[[], Mapping[str, Any]]) -> str:
@@ -116,34 +118,36 @@ class Stages(Part):
 
 
 def sampler_watched(original: Callable) -> Callable:
-    """Lets the sampler of a job's first pass ask first whether its result is known."""
+    """Lets the sampler of each of a job's two passes ask first whether its result is known."""
 
     def create_sampler(*args: Any, **kwargs: Any) -> Any:
         sampler = original(*args, **kwargs)
         first, stages = running.part(FirstPass), running.part(Stages)
-        if stages is not None and first is not None and running.job_of(first.sampling) is not None:
-            sampler.sample = _asking(stages, sampler)
+        if stages is not None and stages.in_hires:
+            sampler.sample_img2img = _asking(stages, sampler, "sample_img2img")
+        elif stages is not None and first is not None and running.job_of(first.sampling) is not None:
+            sampler.sample = _asking(stages, sampler, "sample")
         return sampler
 
     return create_sampler
 
 
-def _asking(stages: Stages, sampler: Any) -> Callable:
+def _asking(stages: Stages, sampler: Any, name: str) -> Callable:
     """Holds no sampler: it would hold itself then, and with it its job and its model."""
-    known, own, method = weakref.ref(sampler), vars(sampler).get("sample"), type(sampler).sample
+    known, own, method = weakref.ref(sampler), vars(sampler).get(name), getattr(type(sampler), name)
 
     @wraps(method)
     def sample(p: Any, *args: Any, **kwargs: Any) -> Any:
         def make() -> Any:
             return method(known(), p, *args, **kwargs) if own is None else own(p, *args, **kwargs)
 
-        return stages.first_pass(p, make, [args, kwargs])
+        return stages.sampled(p, make, [args, kwargs])
 
     return sample
 
 
 def decoded_once(original: Callable) -> Callable:
-    """Takes a first pass's pixels from an earlier job."""
+    """Takes a pass's pixels from an earlier job."""
 
     def decode_latent_batch(model: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
         stages = running.part(Stages)
@@ -154,26 +158,26 @@ def decoded_once(original: Callable) -> Callable:
     return decode_latent_batch
 
 
-def enlarging(original: Callable) -> Callable:
-    """Is the scope in which pictures are enlarged for the hires pass."""
+def in_hires(original: Callable) -> Callable:
+    """Is the scope of the hires pass: in it pictures are enlarged for it, and it is sampled."""
 
     def sample_hr_pass(self: Any, *args: Any, **kwargs: Any) -> Any:
         stages = running.part(Stages)
         if stages is None or running.job_of(self) is None:
             return original(self, *args, **kwargs)
-        with _enlarging(stages):
+        with _in_hires(stages):
             return original(self, *args, **kwargs)
 
     return sample_hr_pass
 
 
 @contextmanager
-def _enlarging(stages: Stages) -> Iterator[None]:
-    stages.enlarging = True
+def _in_hires(stages: Stages) -> Iterator[None]:
+    stages.in_hires = True
     try:
         yield
     finally:
-        stages.enlarging = False
+        stages.in_hires = False
 
 
 def enlarged_once(original: Callable) -> Callable:
@@ -181,7 +185,7 @@ def enlarged_once(original: Callable) -> Callable:
 
     def resize_image(*args: Any, **kwargs: Any) -> Any:
         stages = running.part(Stages)
-        if stages is None or not stages.enlarging:
+        if stages is None or not stages.in_hires:
             return original(*args, **kwargs)
         return stages.enlarged(_asked(original, args, kwargs), lambda: original(*args, **kwargs))
 

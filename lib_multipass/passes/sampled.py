@@ -1,4 +1,4 @@
-"""A first pass as it is kept: what was sampled, and all that sampling has changed besides."""
+"""A pass as it is kept: what was sampled, and all that sampling has changed besides."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from lib_multipass.memory.store import LATENTS
 from lib_multipass.plan.alike import Noting, changed, fields_that_act, is_plain
 from lib_multipass.state import kept
 from lib_multipass.webui import host
@@ -15,7 +16,7 @@ from lib_multipass.webui import host
 
 @dataclass(frozen=True)
 class Sampled:
-    """A first pass, and what making it has changed besides."""
+    """A pass, and what making it has changed besides."""
 
     latents: torch.Tensor
     """In RAM: batch × channels × height / 8 × width / 8."""
@@ -28,6 +29,8 @@ class Sampled:
     comments: Mapping[str, Any]
     fields: Mapping[str, Any]
     """Fields of ``p`` that it has set."""
+    steps: int
+    """How many the sampler has made."""
 
     @property
     def bytes(self) -> int:
@@ -62,18 +65,19 @@ def made(p: Any, make: Callable[[], Any], key: str, allowance: int) -> Any:
         noting["extra_generation_params"].written,
         noting["comments"].written,
         also,
+        host.stages.steps(),
     )
     written = (*stage.params.values(), *stage.comments.values(), *also.values())
     if all(map(is_plain, written)) and fields_that_act(also, subseed_acts=True) == also:
-        kept.stages.put(key, stage, stage.bytes, allowance)
+        kept.stages.put(key, stage, stage.bytes, allowance, worth=LATENTS)
     return latents
 
 
 def again(p: Any, stage: Sampled) -> Any:
-    """The latents of a kept first pass; all that making it has changed is changed as it was."""
+    """The latents of a kept pass; all that making it has changed is changed as it was."""
     p.extra_generation_params.update(stage.params)
     p.comments.update(stage.comments)
     vars(p).update(stage.fields)
     host.stages.put_back(stage.generators)
-    host.stages.sampled(p.steps)
+    host.stages.sampled(stage.steps)
     return stage.latents.to(stage.device, copy=True)

@@ -1,4 +1,4 @@
-"""What a first pass is made from, told apart from what acts later.
+"""What a pass is made from, told apart from what acts later.
 
 A stage is taken from memory only when it would be made from exactly the same. So everything counts that is not on a
 list here: a field, a setting or a script that nobody has thought of makes a stage anew, and never a wrong picture.
@@ -27,13 +27,22 @@ LATER_FIELDS = frozenset(
         *("do_not_reload_embeddings", "seed_enable_extras"),
         # What is made from the others.
         *("scripts_value", "script_args_value", "scripts_setup_complete", "sampler", "rng", "c", "uc", "sd_model"),
-        *("refiner_checkpoint_info", "firstpass_use_ddim_only", "is_hr_pass"),
+        *("refiner_checkpoint_info", "is_hr_pass"),
     )
 )
 """Fields of the webui's job that reach no first pass but through something that is looked at besides (1.6.0 to
 1.10.1)."""
 LATER_PREFIXES = ("hr_", "all_", "cached_", "_ad_", "_multipass")
 """How the names of others begin."""
+HIRES_FIELDS = frozenset(
+    (
+        *("enable_hr", "denoising_strength", "latent_scale_mode", "truncate_x", "truncate_y", "token_merging_ratio_hr"),
+        "is_hr_pass",
+    )
+)
+"""Of these, the ones that reach the second pass, as does what begins with ``hr_``."""
+HANDED_FIELDS = frozenset(("hr_checkpoint_name", "hr_checkpoint_info", "hr_c", "hr_uc"))
+"""Of those that begin so, what is looked at besides: the checkpoint's file counts, and what the sampler is handed."""
 LATER_OPTIONS = frozenset(
     (
         *("sd_model_checkpoint", "sd_checkpoint_hash"),  # change at every swap; the checkpoint's file counts instead
@@ -57,15 +66,19 @@ class UnlikeError(Exception):
     """Something cannot be compared with what it was in another job; the message says where it is."""
 
 
-def fields_that_act(fields: Mapping[str, Any], subseed_acts: bool) -> dict[str, Any]:
-    """The fields of a job that its first pass may be made from.
+def fields_that_act(fields: Mapping[str, Any], subseed_acts: bool, in_hires: bool = False) -> dict[str, Any]:
+    """The fields of a job that one of its passes may be made from.
 
     Args:
         fields: all fields by name.
         subseed_acts: whether variation seeds have any strength; they are random in each job otherwise.
+        in_hires: whether the pass is the second one.
     """
     later = LATER_FIELDS if subseed_acts else LATER_FIELDS | {"subseeds"}
-    return {name: value for name, value in fields.items() if name not in later and not name.startswith(LATER_PREFIXES)}
+    prefixes = LATER_PREFIXES
+    if in_hires:
+        later, prefixes = (later - HIRES_FIELDS) | HANDED_FIELDS, LATER_PREFIXES[1:]
+    return {name: value for name, value in fields.items() if name not in later and not name.startswith(prefixes)}
 
 
 def options_that_act(sections: Mapping[str, Any]) -> Iterator[str]:

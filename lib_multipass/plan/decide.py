@@ -61,8 +61,8 @@ class Plan:
     """By checkpoint file, the VAE file that the job's settings put on it."""
     comments: tuple[str, ...] = ()
     """What the job says on its result."""
-    not_kept: str = ""
-    """Why its first passes are not kept for later jobs; empty if they are."""
+    not_kept: Mapping[str, str] = field(default_factory=dict)
+    """By pass, why it is not kept for later jobs; empty if it is."""
 
     @property
     def base(self) -> Checkpoint:

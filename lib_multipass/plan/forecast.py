@@ -62,7 +62,7 @@ class Forecast:
     """Why checkpoints are not kept in the best place."""
     warnings: tuple[str, ...] = ()
     not_kept: str = ""
-    """A sentence that says why the first pass is made anew in each job; empty where an unchanged one is not."""
+    """A sentence that says why a pass is made anew in each job; empty where an unchanged one is not."""
 
     def text(self) -> str:
         """One line: the passes, and what is kept."""

@@ -154,10 +154,12 @@ def taking_over(situation: Situation) -> Checkpoint | None:
     return None if at is not None and at >= 1 else situation.refiner
 
 
-def why_not_kept(situation: Situation) -> str:
-    """Why first passes are not kept for later jobs, as the end of a sentence; empty if they are."""
-    in_first = situation.refiner is not None and FIRST in REFINED_PASSES.get(situation.hires.refined, (FIRST, SECOND))
-    return situation.not_kept or ("a refiner works in it" if in_first else "")
+def why_not_kept(situation: Situation) -> dict[str, str]:
+    """By pass, why it is not kept for later jobs, as the end of a sentence; empty if it is."""
+    refined = REFINED_PASSES.get(situation.hires.refined, (FIRST, SECOND)) if situation.refiner is not None else ()
+    return {
+        made: situation.not_kept or ("a refiner works in it" if made in refined else "") for made in (FIRST, SECOND)
+    }
 
 
 def check_refiner(situation: Situation, roles: Roles) -> str:

@@ -115,9 +115,15 @@ def forecast(
         ram_reserve=kept.free.ram_reserve,
     )
     reason = decision.reason if kept.decision else "The webui's own settings decide what stays loaded."
-    reason_not = why_not_kept(situation)
-    not_kept = reason_not and f"The first pass is not kept for later jobs: {reason_not}."
+    not_kept = _not_kept_text(why_not_kept(situation))
     return Forecast(_passes(situation, roles), checkpoints, memory, kept.wish, reason, tuple(warnings), not_kept)
+
+
+def _not_kept_text(reasons: Mapping[str, str]) -> str:
+    """Which passes are not kept for later jobs, and why."""
+    passes = [made for made, reason in reasons.items() if reason]
+    which = "Neither pass is" if len(passes) > 1 else "".join(f"The {made} is not" for made in passes)
+    return which and f"{which} kept for later jobs: {reasons[passes[0]]}."
 
 
 def _passes(situation: Situation, roles: Sequence[tuple[str, Checkpoint]]) -> tuple[Pass, ...]:

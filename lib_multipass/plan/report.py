@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lib_multipass.plan.forecast import Forecast
 from lib_multipass.words import count_text
 
-FIRST_PASS, ENLARGED = "first pass", "enlarged picture"
+FIRST_PASS, ENLARGED, SECOND_PASS = "first pass", "enlarged picture", "second pass"
 """What may be taken from an earlier job."""
 
 
@@ -29,7 +29,8 @@ class Journal:
     """File name of the checkpoint that makes the first pass."""
     swaps: list[Swap] = field(default_factory=list)
     not_again: list[str] = field(default_factory=list)
-    """What was taken from an earlier job instead of being made: ``FIRST_PASS`` or ``ENLARGED`` for each time."""
+    """What was taken from an earlier job instead of being made: ``FIRST_PASS``, ``ENLARGED`` or
+    ``SECOND_PASS`` for each time."""
 
     def line(self, forecast: Forecast) -> str:
         """One line for the console: what the job did, and what stays loaded after it.

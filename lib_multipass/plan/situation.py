@@ -128,4 +128,4 @@ class Situation:
     recent: Sequence[Checkpoint] = ()
     """Checkpoints that were active in this run, the last one first."""
     not_kept: str = ""
-    """What of the webui forbids that first passes are kept for later jobs; empty if nothing does."""
+    """What of the webui forbids that passes are kept for later jobs; empty if nothing does."""

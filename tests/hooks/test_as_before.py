@@ -29,7 +29,7 @@ AT_ONCE = {
     **{f"Job.parts.{part}": "Job._leave" for part in PARTS},
     "PassVae.in_hires_pass": "finally of PassVae.hires_pass",
     "PassVae.vaes": "PassVae.end",
-    "Stages.enlarging": "finally of once.enlarging",
+    "Stages.in_hires": "finally of once.in_hires",
     "Progress.stage": "finally of Progress.at",
     "options.Options.CLIP_stop_at_last_layers": "finally of options.read_as",
     "p.cfg_scale": "finally of hires_pass.of_its_own",

@@ -38,8 +38,8 @@ def sampled(host: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def job(host: Any, **fields: Any) -> Any:
-    return host.job({"enabled": True, "checkpoint": B}, **{"hr_upscaler": "Lanczos", **fields})
+def job(host: Any, second: str = B, **fields: Any) -> Any:
+    return host.job({"enabled": True, "checkpoint": second}, **{"hr_upscaler": "Lanczos", **fields})
 
 
 def made(host: Any, **fields: Any) -> tuple[list[bytes], list[str]]:
@@ -51,6 +51,79 @@ def test_it_is_sampled_once(host, store, sampled):
     first = made(host)
     assert made(host) == first
     assert sampled == ["alpha"]
+
+
+@pytest.fixture
+def finished(host: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The checkpoints that second passes were sampled with."""
+    sample, seen = host.sd_samplers._Sampler.sample_img2img, []
+
+    def noted(self, *args, **kwargs):
+        seen.append(self.model.sd_checkpoint_info.name_for_extra)
+        return sample(self, *args, **kwargs)
+
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample_img2img", noted)
+    return seen
+
+
+@pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
+def test_nor_is_the_second_pass_sampled_or_decoded_again(host, store, finished, monkeypatch, upscaler):
+    kind, decoded = type(host.shared.sd_model), []
+    decode, first = kind.decode_first_stage, made(host, hr_upscaler=upscaler)
+    monkeypatch.setattr(kind, "decode_first_stage", lambda *args: decoded.append(1) or decode(*args))
+    assert made(host, hr_upscaler=upscaler) == first
+    assert (finished, decoded) == (["beta"], [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"denoising_strength": 0.4}, {"hr_prompt": "a lion"}, {"hr_second_pass_steps": 2}, {"cfg_scale": 3.0}),
+        *({"second": "gamma"}, {"hr_sampler_name": "Euler a"}, {"hr_scale": 1.5}, {"prompt": "a dog"}),
+    ],
+    ids=str,
+)
+def test_what_reaches_the_second_pass_makes_it_anew(host, store, finished, change):
+    made(host)
+    pictures = made(host, **change)[0]
+    assert len(finished) == 2
+    store.clear()
+    assert made(host, **change)[0] == pictures
+
+
+def test_what_the_second_pass_leaves_behind_is_left_again(host, store, finished, monkeypatch):
+    """Its keys of the infotext, and the random generators, which faces go on with."""
+    import torch
+
+    sample, to_picture, drawn = host.sd_samplers._Sampler.sample_img2img, host.processing._to_picture, []
+
+    def writing(self, p, *args, **kwargs):
+        p.extra_generation_params["Extra noise"] = 0.1
+        torch.randn(3)
+        return sample(self, p, *args, **kwargs)
+
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample_img2img", writing)
+    monkeypatch.setattr(
+        host.processing, "_to_picture", lambda *args: drawn.append(torch.randn(1).item()) or to_picture(*args)
+    )
+    texts = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        drawn.clear()
+        texts.append((made(host)[1], drawn[-1]))
+    assert len(finished) == 1
+    assert texts[0] == texts[1]
+    assert "Extra noise: 0.1" in texts[1][0][0]
+
+
+def test_a_refiner_in_the_second_pass(host, store, sampled, finished, monkeypatch):
+    """The first pass is kept all the same."""
+    monkeypatch.setitem(host.shared.opts.data, "hires_fix_refiner_pass", "second pass")
+    for _ in range(2):
+        made(host, refiner_checkpoint="gamma")
+    assert (len(sampled), len(finished)) == (1, 2)
+    said = plan_of(job(host, refiner_checkpoint="gamma")).forecast.not_kept
+    assert said == "The second pass is not kept for later jobs: a refiner works in it."
 
 
 def test_what_it_wrote_is_written_again(host, store, sampled, monkeypatch):
@@ -119,10 +192,10 @@ def test_another_file_of_a_network_makes_it_anew(host, store, sampled, monkeypat
     monkeypatch.setitem(sys.modules, "networks", networks)
     p = job(host)
     p.extra_network_data = {"lora": [SimpleNamespace(items=["mood", "1"], positional=["mood", "1"], named={})]}
-    told = host_stages().sampled_from(with_batch(p))
-    assert host_stages().sampled_from(p)["networks"] == told["networks"]
+    told = host_stages().sampled_from(with_batch(p), in_hires=False)
+    assert host_stages().sampled_from(p, in_hires=False)["networks"] == told["networks"]
     os.utime(file, ns=(0, 0))
-    assert host_stages().sampled_from(p)["networks"] != told["networks"]
+    assert host_stages().sampled_from(p, in_hires=False)["networks"] != told["networks"]
 
 
 def test_a_network_of_an_unknown_kind_cannot_be_told(host, store):
@@ -131,7 +204,7 @@ def test_a_network_of_an_unknown_kind_cannot_be_told(host, store):
     p = with_batch(job(host))
     p.extra_network_data = {"style": [SimpleNamespace(items=["mood"], positional=["mood"], named={})]}
     with pytest.raises(UnlikeError, match="style:mood"):
-        host_stages().sampled_from(p)
+        host_stages().sampled_from(p, in_hires=False)
 
 
 def host_stages() -> Any:
@@ -151,7 +224,6 @@ def test_not_a_number_is_not_kept(host, store, sampled, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(host.sd_samplers._Sampler, "sample", lambda *args, **kwargs: sample(*args, **kwargs) * math.nan)
         made(host)
-    assert len(store) == 0
     made(host)
     assert len(sampled) == 2
 

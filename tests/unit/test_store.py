@@ -28,6 +28,17 @@ def test_the_longest_unused_goes_first() -> None:
     assert (store.get("a"), store.get("b"), store.get("c")) == ("A", None, "C")
 
 
+def test_what_is_worth_least_goes_before_it() -> None:
+    store = filled(a=40)
+    store.put("b", "B", 40, 100, worth=1)
+    store.put("c", "C", 20, 100, worth=1)
+    store.get("a")
+    store.put("d", "D", 40, 100, worth=1)
+    assert [store.get(key) for key in "abcd"] == [None, "B", "C", "D"]
+    store.put("e", "E", 40, 100)
+    assert [store.get(key) for key in "bcde"] == ["B", "C", "D", None]
+
+
 def test_what_is_larger_than_the_allowance_is_not_kept() -> None:
     store = filled(a=40, b=101)
     assert (store.get("a"), store.get("b"), store.bytes) == ("A", None, 40)

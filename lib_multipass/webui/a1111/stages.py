@@ -1,4 +1,4 @@
-"""What the webui makes a first pass and an enlarged picture from, and its random generators (1.6.0 to 1.10.1)."""
+"""What the webui makes a pass and an enlarged picture from, and its random generators (1.6.0 to 1.10.1)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def allowance(p: Any) -> int:
 
 
 def why_not(p: Any) -> str:
-    """What of this webui forbids that a job's first passes are kept, as the end of a sentence; empty if nothing does.
+    """What of this webui forbids that a job's passes are kept, as the end of a sentence; empty if nothing does.
 
     Args:
         p: the job, or a request that is not run.
@@ -58,18 +58,23 @@ def _extension(file: str) -> str:
     return (folder.parent if folder.name == "scripts" else folder).name
 
 
-def sampled_from(p: Any) -> dict[str, Any]:
-    """Everything that the batch's first pass is made from, besides what its sampler is handed.
+def sampled_from(p: Any, in_hires: bool) -> dict[str, Any]:
+    """Everything that the batch's pass is made from, besides what its sampler is handed.
+
+    Args:
+        p: the job.
+        in_hires: whether the pass is the second one.
 
     Raises:
         UnlikeError: if something in it cannot be told.
     """
     model = sd_models.model_data.sd_model
+    networks = getattr(p, "hr_extra_network_data" if in_hires else "extra_network_data", None)
     return {
-        "fields": fields_that_act(vars(p), p.subseed_strength != 0),
+        "fields": fields_that_act(vars(p), p.subseed_strength != 0, in_hires),
         "options": _options(),
         "scripts": _arguments(p),
-        "networks": [*_networks(getattr(p, "extra_network_data", None) or {})],
+        "networks": [*_networks(networks or {})],
         "loaded networks": host.loras.in_force(),
         "model": (stamp(model.sd_checkpoint_info.filename), digests.weights(model.model)),
         "kind of model": _kind_of_model(model),
@@ -228,6 +233,11 @@ def put_back(states: Mapping[str, Any]) -> None:
 def decoded_from(pictures: Sequence[torch.Tensor]) -> Any:
     """Decoded pictures as the webui hands them on."""
     return processing.DecodedSamples(pictures)
+
+
+def steps() -> int:
+    """How many steps the last sampler has made."""
+    return shared.state.sampling_steps
 
 
 def sampled(steps: int) -> None:
