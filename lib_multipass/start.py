@@ -54,14 +54,15 @@ def wrappers() -> dict[str, Callable[[Callable], Callable]]:
     """By slot, what makes the wrapper of the webui's function."""
     from lib_multipass.api.endpoints import one_object
     from lib_multipass.job import closing, refusal, swap_wrappers
-    from lib_multipass.passes import ahead, copies, first_pass, gauge, hires_pass, networks, once, progress
+    from lib_multipass.passes import ahead, copies, first_pass, gauge, hires_pass, networks, once, progress, put_off
 
     def after_the_swap(original: Callable) -> Callable:
         """First the swap that was put off, then what holds for the second pass alone."""
         return progress.hires_pass(first_pass.swapping(hires_pass.of_its_own(once.in_hires(original))))
 
     return {
-        "init": refusal.raising,
+        "init": lambda original: refusal.raising(put_off.named(original)),
+        "conds": put_off.decided,
         "close": closing.ending,
         "swap": swap_wrappers.governed,
         "read": swap_wrappers.counted,

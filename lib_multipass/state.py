@@ -103,6 +103,10 @@ class Kept:
     """Of models with an override's VAE on them, in the order of the overrides: the model, its own VAE, its file."""
     lent: dict[str, dict[str, tuple]] = field(default_factory=dict)
     """By checkpoint file and part, where the tensors are from."""
+    just_read: str | None = None
+    """The checkpoint file that was read last, until its model is there."""
+    as_loaded: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    """By checkpoint file, what the file was when it was loaded, and a digest of its weights right after that."""
     stages: Store = field(default_factory=Store)
     """Both passes and enlarged pictures, by what they were made from."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tools.mutation import Mutation
 
 STAGES = "hooks/test_stages.py"
+PUT_OFF = "hooks/test_put_off.py"
 
 KEPT_STAGES = [
     Mutation(
@@ -146,5 +147,96 @@ KEPT_STAGES = [
         '        except Exception:\n            log.exception("the %s is not kept", what)',
         '        except ZeroDivisionError:\n            log.exception("the %s is not kept", what)',
         (f"{STAGES}::test_a_job_is_made_when_it_cannot_be_told_what_it_is_made_from",),
+    ),
+    Mutation(
+        "a-missed-first-pass-has-no-checkpoint",
+        "passes/put_off.py",
+        "                self._make_up_for(p)\n",
+        "                pass\n",
+        (f"{PUT_OFF}::test_texts_that_a_script_has_changed",),
+    ),
+    Mutation(
+        "the-batchs-set-up-is-not-made-up-for",
+        "passes/put_off.py",
+        "        host.beginnings.catch_up(p)\n",
+        "",
+        (f"{PUT_OFF}::test_texts_that_a_script_has_changed",),
+    ),
+    Mutation(
+        "token-merging-is-not-made-up-for",
+        "webui/a1111/beginnings.py",
+        "    sd_models.apply_token_merging(model, p.get_token_merging_ratio())\n",
+        "",
+        (f"{PUT_OFF}::test_texts_that_a_script_has_changed",),
+    ),
+    Mutation(
+        "swaps-are-put-off-after-a-decision",
+        "passes/put_off.py",
+        "p is not None and p.iteration > self._decided",
+        "p is not None",
+        (f"{PUT_OFF}::test_whoever_asks_for_the_selected_checkpoint_between_batches_gets_it",),
+    ),
+    Mutation(
+        "a-job-that-ends-between-its-passes-keeps-the-second-checkpoint",
+        "passes/first_pass.py",
+        "            _end_here()\n",
+        "",
+        (f"{PUT_OFF}::test_an_interrupt_gives_the_first_pass_in_its_own_colours",),
+    ),
+    Mutation(
+        "the-second-checkpoint-is-named-before-the-first-pass",
+        "passes/put_off.py",
+        "            vars(p).update(self._expected.notes[0])\n",
+        "            pass\n",
+        ("jobs/test_put_off.py::test_the_webuis_own_note_names_the_first_pass",),
+    ),
+    Mutation(
+        "notes-of-the-texts-are-lost",
+        "passes/put_off.py",
+        "        host.beginnings.add_notes(p, *begun.notes)\n",
+        "",
+        (f"{PUT_OFF}::test_what_encoding_the_texts_has_noted_is_noted_again",),
+    ),
+    Mutation(
+        "fields-before-the-sampler-are-lost",
+        "passes/put_off.py",
+        "        vars(p).update(self.found.begun.fields)\n",
+        "",
+        (f"{PUT_OFF}::test_what_encoding_the_texts_has_noted_is_noted_again",),
+    ),
+    Mutation(
+        "the-digest-of-a-file-is-noted-after-a-vae",
+        "webui/a1111/beginnings.py",
+        "    if kept.just_read == file:\n",
+        "    if True:\n",
+        (f"{PUT_OFF}::test_the_model_of_the_file_is_known_when_only_a_vae_was_loaded_since",),
+    ),
+    Mutation(
+        "a-replaced-file-passes-for-the-old-one",
+        "webui/a1111/beginnings.py",
+        "    if loaded is None or loaded[0] != stages.stamp(base.filename):\n",
+        "    if loaded is None:\n",
+        (f"{PUT_OFF}::test_a_file_that_was_replaced",),
+    ),
+    Mutation(
+        "what-is-spared-is-read-ahead",
+        "passes/ahead.py",
+        "if put_off is None or not put_off.spares(known))",
+        "if True)",
+        (f"{PUT_OFF}::test_what_is_not_needed_is_not_read_ahead",),
+    ),
+    Mutation(
+        "first-passes-to-be-saved-have-the-second-vae",
+        "passes/put_off.py",
+        " or host.pictures.wants_copies(p)",
+        "",
+        (f"{PUT_OFF}::test_first_passes_that_somebody_wants_to_see",),
+    ),
+    Mutation(
+        "first-passes-to-be-shown-have-the-second-vae",
+        "plan/decide.py",
+        "usual and not shown and",
+        "usual and",
+        (f"{PUT_OFF}::test_first_passes_that_somebody_wants_to_see",),
     ),
 ]

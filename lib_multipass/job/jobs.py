@@ -15,6 +15,7 @@ from lib_multipass.passes.infotext import Keys
 from lib_multipass.passes.networks import Tags
 from lib_multipass.passes.once import Stages
 from lib_multipass.passes.progress import Progress
+from lib_multipass.passes.put_off import PutOff
 from lib_multipass.plan.decide import Plan
 from lib_multipass.plan.report import Journal
 from lib_multipass.state import Part, kept, running
@@ -39,6 +40,7 @@ class Job:
     def begin(self, p: Any) -> None:
         """Enter every part; one that fails leaves those before it entered, for :meth:`end`."""
         running.begin(p, self)
+        allowance = host.stages.allowance(p)
         for part in (
             Gauge(self.plan),
             Progress(self.plan),
@@ -47,7 +49,8 @@ class Job:
             Tags(p, self.plan),
             host.pass_vae.PassVae(self.plan.vaes),
             FirstPass(is_shown=self.plan.roles.args.show_first_pass),
-            Stages(self.plan.not_kept, host.stages.allowance(p)),
+            PutOff(p, self.plan, allowance),
+            Stages(self.plan.not_kept, allowance),
             Ahead(self.plan.in_use),
         ):
             self._enter(part)

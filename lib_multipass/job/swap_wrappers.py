@@ -13,6 +13,7 @@ from lib_multipass.passes.gauge import swap_failed
 from lib_multipass.passes.infotext import Keys
 from lib_multipass.passes.networks import Tags
 from lib_multipass.passes.progress import Progress
+from lib_multipass.passes.put_off import PutOff
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.report import Swap
 from lib_multipass.state import kept, running
@@ -23,7 +24,8 @@ def governed(original: Callable) -> Callable:
     """Wraps the swap: puts off the one between the passes, times the others of a job, and lets the job follow."""
 
     def reload_model_weights(*args: Any, **kwargs: Any) -> Any:
-        if puts_off(host.swaps.target(args, kwargs)):
+        target, put_off = host.swaps.target(args, kwargs), running.part(PutOff)
+        if puts_off(target) or (put_off is not None and put_off.puts_off(target)):
             return host.swaps.active_model()
         before, loads, started = host.models.active(), kept.loads, time.perf_counter()
         progress = running.part(Progress)
@@ -61,6 +63,7 @@ def counted(original: Callable) -> Callable:
 
     def get_checkpoint_state_dict(checkpoint_info: Any, *args: Any, **kwargs: Any) -> Any:
         cached = host.swaps.is_cached(checkpoint_info)
+        kept.just_read = getattr(checkpoint_info, "filename", None)
         if not cached:
             kept.loads += 1
             progress = running.part(Progress)

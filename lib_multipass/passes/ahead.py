@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_multipass.memory.reader import Reader, worth_reading
+from lib_multipass.passes.put_off import PutOff
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.our_settings import READ_AHEAD
 from lib_multipass.state import Part, running
@@ -36,7 +37,9 @@ class Ahead(Part):
 
         Returns at once. What cannot be read is left to the webui, which says why when it needs it.
         """
-        wanted = next((known for known in self._in_use if not host.models.is_in_memory(known)), None)
+        put_off = running.part(PutOff)
+        needed = (known for known in self._in_use if put_off is None or not put_off.spares(known))
+        wanted = next((known for known in needed if not host.models.is_in_memory(known)), None)
         if wanted is None or wanted.filename == self.reader.path or not host.options.get(READ_AHEAD, True):
             return
         try:

@@ -22,6 +22,7 @@ from typing import Any
 from PIL import Image
 
 from lib_multipass.passes.gauge import Gauge
+from lib_multipass.passes.put_off import PutOff
 from lib_multipass.plan.replay import first_pass_params
 from lib_multipass.state import Part, running
 from lib_multipass.webui import host
@@ -105,6 +106,7 @@ def swapping(original: Callable) -> Callable:
         put_off = puts_off(self.hr_checkpoint_info)
         first.sampling = None
         if put_off and host.status.is_over():
+            _end_here()
             return host.pictures.without_hires_pass(samples, decoded_samples)
         shown = first.is_shown and host.features.finished_picture(self) is None
         wanted = shown or host.pictures.wants_copies(self)
@@ -122,6 +124,12 @@ def swapping(original: Callable) -> Callable:
 
     sample_hr_pass.puts_swap_first = True
     return sample_hr_pass
+
+
+def _end_here() -> None:
+    before = running.part(PutOff)
+    if before is not None:
+        before.end_between_passes()
 
 
 def _swap(p: Any) -> bool:

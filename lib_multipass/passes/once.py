@@ -18,6 +18,7 @@ import torch
 from lib_multipass.memory.store import FINISHED, PICTURES
 from lib_multipass.passes import sampled
 from lib_multipass.passes.first_pass import FirstPass
+from lib_multipass.passes.put_off import PutOff
 from lib_multipass.plan.alike import UnlikeError, fingerprint
 from lib_multipass.plan.report import ENLARGED, FIRST_PASS, SECOND_PASS
 from lib_multipass.state import Part, kept, running
@@ -55,6 +56,11 @@ class Stages(Part):
             handed: all that the sampler is given.
         """
         self._latents, what = None, SECOND_PASS if self.in_hires else FIRST_PASS
+        put_off = None if self.in_hires else running.part(PutOff)
+        if put_off is not None and put_off.found is not None:
+            self._key, self._latents = put_off.found.begun.stage, put_off.take(p)
+            running.job.journal.not_again.append(what)
+            return self._latents
         if self.not_kept.get(what) or not self.allowance or host.status.is_over():
             return make()
         key = self._key_of(what, lambda: {**host.stages.sampled_from(p, self.in_hires), "handed": handed})
@@ -68,14 +74,24 @@ class Stages(Part):
             running.job.journal.not_again.append(what)
         if kept.stages.get(key) is not None:
             self._latents, self._key = latents, key
+            if put_off is not None:
+                put_off.sampled(p, key)
         return latents
 
     def decoded(self, latents: Any, make: Callable[[], Any], asked: Any) -> Any:
         """The last pass in pixels, from an earlier job if it was decoded in the same way."""
-        if latents is not self._latents or latents is None or host.status.is_over():
+        put_off = running.part(PutOff)
+        if latents is not self._latents or latents is None:
+            return make()
+        found = None if put_off is None else put_off.pixels()
+        if found is not None:
+            return host.stages.decoded_from([picture.to(device, copy=True) for picture, device in found])
+        if host.status.is_over():
             return make()
         made_from = {"of": self._key, "asked": str(asked)}
         key = self._key_of("decoded pass", lambda: {**made_from, **host.stages.decoded_with()})
+        if put_off is not None and not self.in_hires:
+            put_off.decoded(key)
         found = kept.stages.get(key) if key else None
         if found is not None:
             return host.stages.decoded_from([picture.to(device, copy=True) for picture, device in found])

@@ -1,8 +1,8 @@
 """The door: what a webui must offer, by rooms, and what of it is wrapped, by slots.
 
 A family of webuis is a package beside this module. Its ``family.py`` names its rooms, which are modules with the same
-names in every family; one that differs in nothing is taken from another family. Which family serves is decided once, at
-start. A further one is right when ``tests/unit/test_door.py`` passes for it, and the scenarios on a real webui.
+names in every family. A further one is right when ``tests/unit/test_door.py`` passes for it, and the scenarios on a
+real webui.
 """
 
 from __future__ import annotations
@@ -90,10 +90,7 @@ ROOMS = {
         "lack_of": "whose memory an error says was short",
         "place_of": "where a loaded model lies",
     },
-    "hashes": {
-        "is_settled": "whether the webui will not hash a file",
-        "store": "lets the webui store a file's hash",
-    },
+    "hashes": {"is_settled": "whether the webui will not hash a file", "store": "lets it store a file's hash"},
     "loras": {
         "file_of": "the file of a network by the name in a tag",
         "read_anew": "lets networks be read again when they are next used",
@@ -120,6 +117,13 @@ ROOMS = {
         "steps": "how many steps the last sampler has made",
         "sampled": "lets the progress stand where it stands after so many steps",
         "raw": "what a tensor or a picture is, and its bytes",
+    },
+    "beginnings": {
+        "asked_from": "what a job asks of its first pass, before any script has had its say",
+        "made_from": "everything that a batch's first pass is made from, told before its texts are encoded",
+        "notes": "what a job has noted by now: of its checkpoint, for the infotext, as comments",
+        "add_notes": "notes the same again",
+        "catch_up": "sets up for the active checkpoint what was set up for another one at a batch's beginning",
     },
     "controls": {"remember": "keeps the hires controls of a page that is being built"},
     "ui": {
@@ -205,6 +209,7 @@ WITHIN = {
 SLOTS = {
     "init": "the first method of a job that the webui calls outside its runner of hooks: a refused job fails here",
     "close": "how page and API end every job that they have made",
+    "conds": "encodes a batch's texts, when they are final",
     "swap": "makes a checkpoint the active one",
     "read": "reads a checkpoint's state dict from disk",
     "first_pass": "samples a picture; calls the hires pass",

@@ -21,7 +21,7 @@ from support.jobs import A, B, C
 from support.scale import matrix
 from support.stage import ANEW, ENDINGS, FAILED, FINISHED, KEPT, ONE, OWN, REFUSED, TWO, Stage, stages
 
-PARTS = ("Ahead", "Control", "FirstPass", "Gauge", "Keys", "PassVae", "Progress", "Stages", "Tags")
+PARTS = ("Ahead", "Control", "FirstPass", "Gauge", "Keys", "PassVae", "Progress", "PutOff", "Stages", "Tags")
 AT_ONCE = {
     "Ahead._next": "Ahead.end",
     "Ahead.reader._reading": "Ahead.end",
@@ -69,6 +69,7 @@ FOR_GOOD = {
     "memory.lora_files._known": "what the headers of LoRAs say, read once",
     "Ahead.reader._stop": "of a thread that has ended",
     "Ahead.reader._thread": "a thread that has ended",
+    "state.kept.as_loaded": "what the weights of files are",
     "state.kept.embeddings": "which embeddings fit which text encoder, read once",
     "state.kept.has_swapped": "whether a job of ours has ever run",
     "state.kept.lacks": "what ran out of memory in this run",
@@ -93,6 +94,7 @@ WITH_THE_JOB = {
     **dict.fromkeys(("FirstPass.pictures", "FirstPass.infotexts", "FirstPass.numbers"), "its first passes"),
     **dict.fromkeys((f"Gauge.{name}" for name in ("_checked", "_failed", "_failures", "_finished", "_lack")), "read"),
     "Job.journal": "its swaps",
+    "PutOff._decided": "the number of its last batch",
     **dict.fromkeys(("Progress.job", "Progress.job_before", "Progress.text"), "what it said last"),
 }
 """What a job notes for itself, and nobody reads when it is over."""

@@ -273,7 +273,7 @@ def test_a_job_is_made_when_it_cannot_be_told_what_it_is_made_from(host, store, 
     def fail(*_args):
         raise OSError("no such drive")
 
-    monkeypatch.setattr(stages, "_options", fail)
+    monkeypatch.setattr(stages, "options_in_force", fail)
     assert made(host) == good
     assert sampled == ["alpha"] * 2
     assert "the first pass is not kept" in caplog.text

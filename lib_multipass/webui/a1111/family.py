@@ -2,6 +2,7 @@
 
 from lib_multipass.webui.a1111 import (
     adetailer,
+    beginnings,
     checkpoints,
     controls,
     features,
@@ -27,6 +28,7 @@ from lib_multipass.webui.a1111 import (
 
 __all__ = [
     "adetailer",
+    "beginnings",
     "checkpoints",
     "controls",
     "features",

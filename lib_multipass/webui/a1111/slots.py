@@ -9,7 +9,7 @@ from typing import Any
 from modules import errors, hashes, images, patches, processing, script_callbacks, sd_models, sd_samplers, sd_vae
 from modules.textual_inversion import textual_inversion
 
-from lib_multipass.webui.a1111 import files, follow, forge_models, limits, models, pass_vae, swaps, ui
+from lib_multipass.webui.a1111 import beginnings, files, follow, forge_models, limits, models, pass_vae, swaps, ui
 from lib_multipass.webui.base import host
 
 KEY = "lib_multipass"
@@ -17,6 +17,7 @@ KEY = "lib_multipass"
 SLOTS = {
     "init": (processing.StableDiffusionProcessingTxt2Img, "init"),
     "close": (processing.StableDiffusionProcessingTxt2Img, "close"),
+    "conds": (processing.StableDiffusionProcessingTxt2Img, "setup_conds"),
     "swap": (sd_models, "reload_model_weights"),
     "read": (sd_models, "get_checkpoint_state_dict"),
     "first_pass": (processing.StableDiffusionProcessingTxt2Img, "sample"),
@@ -57,6 +58,7 @@ def install(extension: str, wrappers: Mapping[str, Wrapper], before_unload: Call
     wrap(wrappers)
     script_callbacks.on_app_started(lambda *_: wrap(wrappers))  # what was not imported before
     script_callbacks.on_model_loaded(files.note_model)
+    script_callbacks.on_model_loaded(beginnings.note_model)
     script_callbacks.on_model_loaded(forge_models.note)
     script_callbacks.on_script_unloaded(lambda: _uninstall(extension, before_unload))
 

@@ -69,18 +69,18 @@ def sampled_from(p: Any, in_hires: bool) -> dict[str, Any]:
         UnlikeError: if something in it cannot be told.
     """
     model = sd_models.model_data.sd_model
-    networks = getattr(p, "hr_extra_network_data" if in_hires else "extra_network_data", None)
+    used = getattr(p, "hr_extra_network_data" if in_hires else "extra_network_data", None)
     return {
         "fields": fields_that_act(vars(p), p.subseed_strength != 0, in_hires),
-        "options": _options(),
-        "scripts": _arguments(p),
-        "networks": [*_networks(networks or {})],
+        "options": options_in_force(),
+        "scripts": arguments(p),
+        "networks": [*networks(used or {})],
         "loaded networks": host.loras.in_force(),
         "model": (stamp(model.sd_checkpoint_info.filename), digests.weights(model.model)),
         "kind of model": _kind_of_model(model),
         "unet": getattr(getattr(sd_unet.current_unet, "option", None), "label", None),
         "generators": generators(),
-        "noise": _noise(p.rng),
+        "noise": noise(p.rng),
     }
 
 
@@ -91,12 +91,13 @@ def _kind_of_model(model: Any) -> list[Any]:
     return [*schedule, stamp(config) if isinstance(config, str) else None]
 
 
-def _noise(source: Any) -> dict[str, Any]:
+def noise(source: Any) -> dict[str, Any]:
     """What gives the sampler its noise; variation seeds are in what it has given, and without strength random."""
     return {"kind": type(source).__qualname__, **{key: it for key, it in vars(source).items() if key != "subseeds"}}
 
 
-def _options() -> dict[str, Any]:
+def options_in_force() -> dict[str, Any]:
+    """The settings that a pass may be made from, as they stand in the running job."""
     sections = {**dict.fromkeys(shared.opts.data), **_sections()}
     return {name: getattr(shared.opts, name, None) for name in options_that_act(sections)}
 
@@ -106,7 +107,7 @@ def _sections() -> dict[str, str | None]:
     return {name: (info.section or (None,))[0] for name, info in shared.opts.data_labels.items()}
 
 
-def _arguments(p: Any) -> dict[str, Any]:
+def arguments(p: Any) -> dict[str, Any]:
     """The arguments of all scripts but ours, ADetailer's and those that act through the job's own fields."""
     values = p.script_args
     if p.scripts is None or not isinstance(values, (list, tuple)):
@@ -140,7 +141,7 @@ def _require_known_axes(plot: Any, args: Sequence[Any]) -> None:
             raise UnlikeError(f"the axis {axis.label}")
 
 
-def _networks(data: Mapping[str, Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
+def networks(data: Mapping[str, Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
     """The networks in force, each with its file."""
     for kind, used in data.items():
         for params in used:

@@ -2,6 +2,7 @@
 
 from lib_multipass.webui.a1111 import (
     adetailer,
+    beginnings,
     checkpoints,
     controls,
     gathering,
@@ -59,6 +60,7 @@ vaes = Over(own_vaes, a1111_vaes)
 
 __all__ = [
     "adetailer",
+    "beginnings",
     "checkpoints",
     "controls",
     "features",

@@ -60,7 +60,7 @@ class StableDiffusionProcessing:
     scripts_value = script_args_value = sampler = rng = c = uc = paste_to = extra_network_data = user = None
     all_prompts = all_negative_prompts = all_seeds = all_subseeds = None
     prompts = negative_prompts = seeds = subseeds = None
-    sd_model_name = sd_model_hash = sd_vae_name = None
+    sd_model_name = sd_model_hash = sd_vae_name = sd_vae_hash = None
     scripts_setup_complete = is_hr_pass = is_api = False
     iteration = batch_index = 0
     cached_c = [None, None]  # one for all jobs; ADetailer gives its own jobs others
@@ -122,6 +122,9 @@ class StableDiffusionProcessing:
 
     def parse_extra_network_prompts(self):
         self.prompts, self.extra_network_data = extra_networks.parse_prompts(self.prompts)
+
+    def get_token_merging_ratio(self, for_hr=False):
+        return shared.opts.data.get("token_merging_ratio", 0)
 
     def save_samples(self) -> bool:
         return shared.opts.samples_save and not self.do_not_save_samples

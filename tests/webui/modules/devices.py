@@ -1,3 +1,4 @@
+import contextlib
 import gc
 
 import torch
@@ -6,6 +7,7 @@ cpu = torch.device("cpu")
 device = torch.device("cpu")
 dtype = dtype_vae = torch.float32
 fp8 = False
+autocast = contextlib.nullcontext
 
 
 def torch_gc():

@@ -129,8 +129,10 @@ def process_images(p: StableDiffusionProcessing) -> Processed:
         for key in wanted:
             shared.opts.set(key, wanted[key], is_api=True, run_callbacks=False)
             _reload_after(key, ("sd_model_checkpoint", "sd_vae"))
+        sd_models.apply_token_merging(p.sd_model, p.get_token_merging_ratio())
         return process_images_inner(p)
     finally:
+        sd_models.apply_token_merging(p.sd_model, 0)
         for key in before if p.override_settings_restore_afterwards else ():
             setattr(shared.opts, key, before[key])
             _reload_after(key, ("sd_vae",))
@@ -152,8 +154,9 @@ def process_images_inner(p: StableDiffusionProcessing) -> Processed:
     devices.torch_gc()
     p.sampler_name = p.sampler_name or "Euler"
     p.sd_model_name, p.sd_model_hash = p.sd_model.sd_checkpoint_info.name_for_extra, p.sd_model.sd_model_hash
-    p.sd_vae_name = sd_vae.get_loaded_vae_name()
+    p.sd_vae_name, p.sd_vae_hash = sd_vae.get_loaded_vae_name(), sd_vae.get_loaded_vae_hash()
     sd_hijack.model_hijack.apply_circular(bool(p.tiling))
+    sd_hijack.model_hijack.clear_comments()
     p.setup_prompts()
     for name, first in (("all_seeds", get_fixed_seed(p.seed)), ("all_subseeds", get_fixed_seed(p.subseed))):
         setattr(p, name, [*range(first, first + len(p.all_prompts))])
@@ -191,10 +194,8 @@ def _process_batch(p, infotexts, pictures):
     if not p.disable_extra_networks:
         extra_networks.activate(p, p.extra_network_data)
     _tell(p, "process_batch", prompts=p.prompts, **batch)
-    p.setup_conds()
-    if p.iteration == 0:
-        text = create_infotext(p, p.all_prompts, p.all_seeds, p.all_subseeds)
-        Path(paths.data_path, "params.txt").write_text(text, encoding="utf8")
+    for step in (_remember, _encode) if mini.old_host else (_encode, _remember):
+        step(p)
     if p.n_iter > 1:
         shared.state.job = f"Batch {p.iteration + 1} out of {p.n_iter}"
     painted = _decoded(p, p.sample(p.c, p.uc, p.seeds, p.subseeds, p.subseed_strength, p.prompts))
@@ -210,6 +211,20 @@ def _process_batch(p, infotexts, pictures):
     for p.batch_index, one in enumerate(listed.images):
         pictures.append(_finish_picture(p, _to_picture(one * 2 - 1)))
         infotexts.append(pictures[-1].info["parameters"])
+
+
+def _encode(p):
+    p.setup_conds()
+    p.extra_generation_params.update(sd_hijack.model_hijack.extra_generation_params)
+    for comment in sd_hijack.model_hijack.comments:
+        p.comment(comment)
+
+
+def _remember(p):
+    """The job's first infotext goes into a file, from which the page restores it."""
+    if p.iteration == 0:
+        text = create_infotext(p, p.all_prompts, p.all_seeds, p.all_subseeds)
+        Path(paths.data_path, "params.txt").write_text(text, encoding="utf8")
 
 
 def _decoded(p, samples):

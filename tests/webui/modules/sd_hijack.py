@@ -8,6 +8,11 @@ class StableDiffusionModelHijack:
     def __init__(self):
         self.embedding_db = EmbeddingDatabase()
         self.circular_enabled, self.clip, self.layers = False, None, None
+        self.clear_comments()
+
+    def clear_comments(self):
+        """What encoding texts has to say in a job begins anew."""
+        self.comments, self.extra_generation_params = [], {}
 
     def hijack(self, m):
         self.layers, self.clip = [*m.modules()], m.cond_stage_model

@@ -283,5 +283,10 @@ def _take_over(shell, wanted, timer):
     return shell
 
 
+def apply_token_merging(sd_model, token_merging_ratio):
+    """Changes nothing here; the host notes it on the model, too."""
+    sd_model.applied_token_merged_ratio = token_merging_ratio
+
+
 def unload_model_weights(sd_model=None, info=None):
     send_model_to_cpu(shared.sd_model)

@@ -28,6 +28,10 @@ def get_loaded_vae_name():
     return Path(loaded_vae_file).name if loaded_vae_file is not None else None
 
 
+def get_loaded_vae_hash():
+    return None if loaded_vae_file is None else f"{Path(loaded_vae_file).stat().st_size:010x}"
+
+
 def _put(model, weights, name):
     events.record("vae", name)
     model.first_stage_model.load_state_dict(weights)
