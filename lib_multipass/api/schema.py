@@ -99,6 +99,7 @@ class PlanAnswer(BaseModel):
     reason: str = Field(description="Why checkpoints are not kept in the best place; empty if they are.")
     warnings: list[str] = Field(description="What the job would comment on.")
     not_kept: str = Field(description="Why a pass is made anew in each job; empty where an unchanged one is not.")
+    order: str = Field(description="In which order the passes of several batches are made; empty in the usual one.")
 
 
 class CheckpointAnswer(BaseModel):

@@ -63,7 +63,7 @@ def counted(original: Callable) -> Callable:
 
     def get_checkpoint_state_dict(checkpoint_info: Any, *args: Any, **kwargs: Any) -> Any:
         cached = host.swaps.is_cached(checkpoint_info)
-        kept.just_read = getattr(checkpoint_info, "filename", None)
+        kept.just_read = None if cached else getattr(checkpoint_info, "filename", None)
         if not cached:
             kept.loads += 1
             progress = running.part(Progress)

@@ -146,8 +146,8 @@ def _paragraphs(plan: Forecast) -> list[tuple[str, str]]:
     """Attributes and text of each."""
     loads = any(kept.then == DISK for kept in plan.checkpoints)
     reason = [(WARNING if loads else "", plan.reason)] if plan.reason else []
-    not_kept = [("", plan.not_kept)] if plan.not_kept else []
-    return [("", plan.text()), *reason, *not_kept, *((WARNING, text) for text in plan.warnings)]
+    further = [("", text) for text in (plan.not_kept, plan.order) if text]
+    return [("", plan.text()), *reason, *further, *((WARNING, text) for text in plan.warnings)]
 
 
 def _changed(ours: Sequence[Any]) -> list[str]:

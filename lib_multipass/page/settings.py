@@ -6,10 +6,12 @@ import gradio as gr
 
 from lib_multipass import NAME
 from lib_multipass.memory.placement import WISHES
+from lib_multipass.plan.order import ORDERS
 from lib_multipass.plan.our_settings import (
     CROSSING_UPSCALER,
     DEFAULTS,
     KEEP,
+    ORDER,
     RAM_RESERVE,
     READ_AHEAD,
     STAGES,
@@ -26,8 +28,13 @@ page as it shall be, then press <i>View changes</i> and <i>Apply</i> under <i>Se
 
 def add() -> None:
     """Add the section. As templates the settings have their defaults before any page is built."""
+    listed = {name: {"default": DEFAULTS[name], **about} for name, about in {**_of_memory(), **_of_work()}.items()}
+    host.ui.add_settings(("multipass", NAME), {"multipass_about_defaults": {"html": ABOUT_DEFAULTS}, **listed})
+
+
+def _of_memory() -> dict[str, dict]:
     gigabytes = {"component": gr.Slider, "arguments": {"minimum": 0, "maximum": 24, "step": 0.1}}
-    entries = {
+    return {
         KEEP: {
             "label": "Keep checkpoints",
             "component": gr.Dropdown,
@@ -44,6 +51,11 @@ def add() -> None:
             "info": "checkpoints that would take more are loaded every time",
             **gigabytes,
         },
+    }
+
+
+def _of_work() -> dict[str, dict]:
+    return {
         CROSSING_UPSCALER: {
             "label": "Upscaler between architectures",
             "component": gr.Dropdown,
@@ -60,6 +72,10 @@ def add() -> None:
             "arguments": {"minimum": 0, "maximum": 8192, "step": 64},
             "info": "an unchanged pass is not made again; 0 keeps none",
         },
+        ORDER: {
+            "label": "Order of the passes of a batch count",
+            "component": gr.Dropdown,
+            "arguments": {"choices": list(ORDERS)},
+            "info": "pass by pass makes first passes ahead, for fewer swaps; Automatic does so where swaps cost time",
+        },
     }
-    listed = {name: {"default": DEFAULTS[name], **about} for name, about in entries.items()}
-    host.ui.add_settings(("multipass", NAME), {"multipass_about_defaults": {"html": ABOUT_DEFAULTS}, **listed})

@@ -22,6 +22,7 @@ from typing import Any
 from PIL import Image
 
 from lib_multipass.passes.gauge import Gauge
+from lib_multipass.passes.pass_by_pass import make_ahead
 from lib_multipass.passes.put_off import PutOff
 from lib_multipass.plan.replay import first_pass_params
 from lib_multipass.state import Part, running
@@ -100,13 +101,17 @@ def swapping(original: Callable) -> Callable:
     """Does what is to be done before the swap, then swaps."""
 
     def sample_hr_pass(self: Any, samples: Any, decoded_samples: Any, *args: Any, **kwargs: Any) -> Any:
-        job, first = running.job_of(self), running.part(FirstPass)
-        if job is None or first is None:
+        job, first, before = running.job_of(self), running.part(FirstPass), running.part(PutOff)
+        if job is None or first is None or before is None:
             return original(self, samples, decoded_samples, *args, **kwargs)
+        if before.makes_ahead:
+            return samples
         put_off = puts_off(self.hr_checkpoint_info)
         first.sampling = None
+        if put_off and not host.status.is_over():
+            make_ahead(self)
         if put_off and host.status.is_over():
-            _end_here()
+            before.end_between_passes()
             return host.pictures.without_hires_pass(samples, decoded_samples)
         shown = first.is_shown and host.features.finished_picture(self) is None
         wanted = shown or host.pictures.wants_copies(self)
@@ -124,12 +129,6 @@ def swapping(original: Callable) -> Callable:
 
     sample_hr_pass.puts_swap_first = True
     return sample_hr_pass
-
-
-def _end_here() -> None:
-    before = running.part(PutOff)
-    if before is not None:
-        before.end_between_passes()
 
 
 def _swap(p: Any) -> bool:

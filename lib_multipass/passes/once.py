@@ -58,8 +58,9 @@ class Stages(Part):
         self._latents, what = None, SECOND_PASS if self.in_hires else FIRST_PASS
         put_off = None if self.in_hires else running.part(PutOff)
         if put_off is not None and put_off.found is not None:
+            if not put_off.found.by_this_job:
+                running.job.journal.not_again.append(what)
             self._key, self._latents = put_off.found.begun.stage, put_off.take(p)
-            running.job.journal.not_again.append(what)
             return self._latents
         if self.not_kept.get(what) or not self.allowance or host.status.is_over():
             return make()

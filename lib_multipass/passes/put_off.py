@@ -7,59 +7,24 @@ looked up whether its first pass is kept. If so, the webui goes on with what is 
 
 from __future__ import annotations
 
+import math
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from lib_multipass.memory.store import LATENTS
 from lib_multipass.passes import sampled
-from lib_multipass.plan.alike import UnlikeError, changed, fingerprint, is_plain
+from lib_multipass.passes.begun import Batch, Begun, Found, found, key_of
 from lib_multipass.plan.decide import Plan
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import Part, kept, running
 from lib_multipass.webui import host
-from lib_multipass.words import log
 
 _BYTES = 4096
 """What a note takes in the store, about."""
-_NOT_OF_THE_BATCH = ("extra_generation_params", "comments")
-
-
-@dataclass
-class Begun:
-    """A batch's first pass as it can be found before its checkpoint is active."""
-
-    stage: str
-    """The key of its latents."""
-    fields: Mapping[str, Any]
-    """Fields of ``p`` that the webui has set between the texts and the sampler."""
-    notes: tuple[Mapping[str, Any], Mapping[str, Any], Sequence[str]]
-    """What the job notes of the checkpoint, and what encoding the texts has noted for the infotext and as comments."""
-    pixels: str = ""
-    """The key of its decoded pictures; empty if it was not decoded."""
-
-
-@dataclass
-class Found:
-    """A first pass that is taken from memory without its checkpoint."""
-
-    begun: Begun
-    stage: sampled.Sampled
-    pixels: Sequence[tuple[torch.Tensor, torch.device]] | None
-    """Its decoded pictures, where the hires pass begins with them."""
-
-
-@dataclass
-class _Batch:
-    """What is known of the running batch, to find it in a later job."""
-
-    key: str
-    fields: dict[str, Any] = field(default_factory=dict)
-    before: tuple[dict[str, Any], dict[str, Any], list[str]] = ({}, {}, [])
-    begun: Begun | None = None
 
 
 class PutOff(Part):
@@ -74,22 +39,27 @@ class PutOff(Part):
         """
         self._owner: Callable[[], Any] = weakref.ref(p)
         self.base = plan.base
-        self._allowance = allowance if plan.puts_off else 0
+        self._allowance = allowance if plan.order.puts_off else 0
+        self._pass_by_pass = plan.order.pass_by_pass
         self._asked = ""
         """The key of what the job asks for."""
         self._expected: Begun | None = None
-        """What an earlier job that has asked for the same began with; None if swaps are not put off."""
+        """What a first pass begins with that needs no swap; None if swaps are not put off."""
         self._decided = -1
         """The number of the last batch for which it is known."""
         self.found: Found | None = None
         """The running batch's first pass, until it is decoded."""
-        self._batch: _Batch | None = None
+        self._batch: Batch | None = None
+        self._waiting: dict[int, tuple[str, Found]] = {}
+        """First passes that were made ahead: by the number of the batch, what they were made from, and themselves."""
+        self.makes_ahead = False
+        """Whether first passes are made that wait for their batches."""
 
     def begin(self) -> None:
         """See whether an earlier job has asked for the same."""
         p = self._owner()
         if self._allowance:
-            self._asked = _key("asked", lambda: host.beginnings.asked_from(p, self.base))
+            self._asked = key_of("asked", lambda: host.beginnings.asked_from(p, self.base))
             self._expected = kept.stages.get(self._asked) if self._asked else None
 
     @property
@@ -127,61 +97,50 @@ class PutOff(Part):
         """
         self.found, self._batch = None, None
         key = self._begun(p)
-        if self._is_open and _is_other(self.base):
-            self.found = self._find(p, key)
-            if self.found is None:
-                self._make_up_for(p)
-                key = key or self._begun(p)  # a file that was never loaded is known now
-        self._decided = p.iteration
+        if not self.makes_ahead:
+            self._find(p, key)
+            key = key or self._begun(p)  # a file that was never loaded is known now
         if self.found is not None:
-            self._take(p, self.found.begun)
+            vars(p).update(dict.fromkeys(("c", "uc", "hr_c", "hr_uc")))
+            host.beginnings.add_notes(p, *self.found.begun.notes)
+            self.found.begun.texts.repeat(p)
             return None
         if not key:
             return encode()
-        self._batch = _Batch(key, dict(vars(p)), host.beginnings.notes(p))
-        return encode()
+        self._batch = Batch(key, vars(p), host.beginnings.notes(p))
+        with self._batch.texts.noted(p):
+            return encode()
+
+    def _find(self, p: Any, key: str) -> None:
+        """Find the batch's first pass if its swap was put off, or make up for the swap."""
+        was_open, self._decided = self._is_open and _is_other(self.base), p.iteration
+        if not was_open:
+            self._waiting.pop(p.iteration, None)
+            return
+        self.found = self._kept(p, key)
+        if self.found is None:
+            self._expected = None  # what the job makes from here on cannot be had without its swaps
+            host.models.activate(self.base)
+            host.beginnings.catch_up(p)
+
+    def _kept(self, p: Any, key: str) -> Found | None:
+        if not key or host.pictures.wants_copies(p):
+            return None
+        made_from, ahead = self._waiting.pop(p.iteration, ("", None))
+        return ahead if made_from == key else found(kept.stages.get(key), p.latent_scale_mode is None)
 
     def _begun(self, p: Any) -> str:
         """The key of what the batch's first pass is made from; empty if that cannot be told."""
-        return _key("begun", lambda: host.beginnings.made_from(p, self.base)) if self._allowance else ""
-
-    def _find(self, p: Any, key: str) -> Found | None:
-        begun = kept.stages.get(key) if key else None
-        stage = None if begun is None else kept.stages.get(begun.stage)
-        if stage is None or host.pictures.wants_copies(p):
-            return None
-        if p.latent_scale_mode is not None:
-            return Found(begun, stage, None)
-        pixels = kept.stages.get(begun.pixels) if begun.pixels else None
-        return None if pixels is None else Found(begun, stage, pixels)
-
-    def _make_up_for(self, p: Any) -> None:
-        """From here on the job's swaps are made: what it makes now cannot be had without them."""
-        self._expected = None
-        host.models.activate(self.base)
-        host.beginnings.catch_up(p)
-
-    def _take(self, p: Any, begun: Begun) -> None:
-        vars(p).update(dict.fromkeys(("c", "uc", "hr_c", "hr_uc")))
-        host.beginnings.add_notes(p, *begun.notes)
+        return key_of("begun", lambda: host.beginnings.made_from(p, self.base)) if self._allowance else ""
 
     def sampled(self, p: Any, key: str) -> None:
         """The batch's first pass was sampled or found with its checkpoint, and is kept under this key."""
         batch = self._batch
-        if batch is None or batch.begun is not None:
+        if batch is None or batch.begun is not None or batch.made(p, key) is None:
             return
-        names, params, comments = host.beginnings.notes(p)
-        written = {name: value for name, value in params.items() if batch.before[1].get(name, batch) != value}
-        fields = changed(batch.fields, vars(p))
-        batch.begun = Begun(
-            key,
-            {name: it for name, it in fields.items() if is_plain(it) and name not in _NOT_OF_THE_BATCH},
-            (names, written, comments[len(batch.before[2]) :]),
-        )
-        if all(map(is_plain, written.values())):
-            for one in (batch.key, self._asked):
-                if one:
-                    kept.stages.put(one, batch.begun, _BYTES, self._allowance, worth=LATENTS)
+        for one in (batch.key, "" if self.makes_ahead else self._asked):
+            if one:
+                kept.stages.put(one, batch.begun, _BYTES, self._allowance, worth=LATENTS)
 
     def decoded(self, key: str) -> None:
         """Its pictures are kept under this key."""
@@ -191,12 +150,51 @@ class PutOff(Part):
     def take(self, p: Any) -> torch.Tensor:
         """The latents of the batch's first pass that was found."""
         vars(p).update(self.found.begun.fields)
-        return sampled.again(p, self.found.stage)
+        return sampled.again(p, self.found.stage, tell=not self.found.by_this_job)
 
     def pixels(self) -> Sequence[tuple[torch.Tensor, torch.device]] | None:
         """Its decoded pictures, for the one time that the webui asks for them; None if they have to be made."""
         found, self.found = self.found, None
         return None if found is None else found.pixels
+
+    def ahead(self, p: Any) -> range:
+        """The batches whose first passes are to be made now, before the running batch's second pass.
+
+        As many as fit into half of what kept stages may take, by what the running one's takes.
+        """
+        if not self._pass_by_pass or self._waiting or self._batch is None or host.pictures.wants_copies(p):
+            return range(0)
+        if self._writes_in_turn(p):
+            return range(0)
+        running_one = found(self._batch.begun, p.latent_scale_mode is None)
+        count = 0 if running_one is None else self._allowance // (2 * running_one.bytes)
+        batches = min(p.n_iter, math.ceil(len(p.all_prompts) / p.batch_size))
+        return range(p.iteration + 1, min(batches, p.iteration + 1 + count))
+
+    @contextmanager
+    def making_ahead(self) -> Iterator[None]:
+        """While it lasts, what is made waits for its own batch."""
+        self.makes_ahead = True
+        try:
+            yield
+        finally:
+            self.makes_ahead, self._batch = False, None
+
+    def wait(self, p: Any) -> bool:
+        """Let the first pass that was just made wait for its batch; False if it was not kept."""
+        made = found(self._batch and self._batch.begun, p.latent_scale_mode is None, by_this_job=True)
+        if made is None or self._writes_in_turn(p):
+            return False
+        self._waiting[p.iteration] = self._batch.key, made
+        self._expected = made.begun
+        return True
+
+    def _writes_in_turn(self, p: Any) -> bool:
+        """Whether what encoding a batch's texts notes for the infotext goes by what the batch before has noted.
+
+        The webui puts names of textual inversions before those that it has noted already (1.6.0 to 1.10.1).
+        """
+        return len({*p.all_prompts}) > 1 and bool(host.beginnings.notes(p)[1])
 
     def end_between_passes(self) -> None:
         """The job ends there: let the webui decode what it has with the first pass's own VAE."""
@@ -207,17 +205,6 @@ class PutOff(Part):
 def _is_other(base: Checkpoint) -> bool:
     active = host.models.active()
     return active is not None and active.filename != base.filename
-
-
-def _key(what: str, values: Callable[[], Mapping[str, Any]]) -> str:
-    """A key for what a first pass is made from; empty if that cannot be told."""
-    try:
-        return fingerprint({"what": what, **values()}, host.stages.raw)
-    except UnlikeError as error:
-        log.debug("the swap before the first pass is not put off: %s cannot be compared", error)
-    except Exception:
-        log.exception("the swap before the first pass is not put off")
-    return ""
 
 
 def decided(original: Callable) -> Callable:

@@ -73,11 +73,18 @@ def made(p: Any, make: Callable[[], Any], key: str, allowance: int) -> Any:
     return latents
 
 
-def again(p: Any, stage: Sampled) -> Any:
-    """The latents of a kept pass; all that making it has changed is changed as it was."""
+def again(p: Any, stage: Sampled, tell: bool = True) -> Any:
+    """The latents of a kept pass; all that making it has changed is changed as it was.
+
+    Args:
+        p: the job.
+        stage: what is kept.
+        tell: whether the webui's progress is to go on by its steps.
+    """
     p.extra_generation_params.update(stage.params)
     p.comments.update(stage.comments)
     vars(p).update(stage.fields)
     host.stages.put_back(stage.generators)
-    host.stages.sampled(stage.steps)
+    if tell:
+        host.stages.sampled(stage.steps)
     return stage.latents.to(stage.device, copy=True)

@@ -59,6 +59,9 @@ LATER_SECTIONS = frozenset(
 ACT_THROUGH_THE_JOB = frozenset(("prompt_matrix.py", "prompts_from_file.py"))
 """The webui's own selectable scripts that change fields and settings of their jobs, and nothing else."""
 
+DERIVED_FIELDS = frozenset(("step_multiplier", "firstpass_steps", "is_using_inpainting_conditioning"))
+"""Fields that each batch sets anew while its texts are encoded and its sampler is made."""
+
 _MOST_PIECES, _DEEPEST = 100_000, 12
 
 

@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lib_multipass.memory.architectures import SD3
-from lib_multipass.memory.placement import DISK, RAM, Decision
+from lib_multipass.memory.placement import Decision
 from lib_multipass.memory.working import second_pass_pixels
 from lib_multipass.plan import aiming, crossing, hires, vae_choice
 from lib_multipass.plan import args as fields
@@ -18,8 +17,9 @@ from lib_multipass.plan.args import AUTOMATIC_VAE, SAME_AS_SECOND, SAME_VAE
 from lib_multipass.plan.borrowing import borrowed
 from lib_multipass.plan.detailer import enabled_tabs
 from lib_multipass.plan.forecast import FACES, FIRST, REFINER, SECOND, Forecast
-from lib_multipass.plan.keeping import Keeping, forecast, keeping
+from lib_multipass.plan.keeping import forecast, keeping
 from lib_multipass.plan.names import Checkpoint
+from lib_multipass.plan.order import Order, order
 from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.second_pass import lasting_vae
 from lib_multipass.plan.situation import Situation
@@ -64,8 +64,7 @@ class Plan:
     """What the job says on its result."""
     not_kept: Mapping[str, str] = field(default_factory=dict)
     """By pass, why it is not kept for later jobs; empty if it is."""
-    puts_off: bool = False
-    """Whether the swap to the first pass's checkpoint waits until it is known that the pass has to be made."""
+    order: Order = field(default_factory=Order)
 
     @property
     def base(self) -> Checkpoint:
@@ -87,9 +86,8 @@ def decide(roles: Roles, situation: Situation) -> Plan:
     _require_usable(roles, situation)
     facts, vaes = situation.facts, situation.vaes
     about_refiner = hires.check_refiner(situation, roles)
-    declared = hires.declared(situation.hires) | hires.of_its_own(
-        situation.hires, roles.own, vaes.files, vae_choice.is_apart(vaes, roles, facts)
-    )
+    apart = vae_choice.is_apart(vaes, roles, facts)
+    declared = hires.declared(situation.hires) | hires.of_its_own(situation.hires, roles.own, vaes.files, apart)
     about_hires = hires.switched_on(situation.hires, declared)
     job = {**situation.hires.given, **declared}
     why = hires.why_not_latent(job.get("hr_upscaler"), situation.hires, roles, facts)
@@ -105,13 +103,14 @@ def decide(roles: Roles, situation: Situation) -> Plan:
     kept = keeping(situation, in_use, roles.args.keep, pixels)
     crossed = why and f"{why}, so {instead} was used."
     other = hires.other_choice(situation.hires, roles)
+    ordered = order(roles, situation, cast, kept, job.get("n_iter") or 1)
     put_off = _foreign_vae(roles, vaes, foreign)
     warnings = [*_warnings(roles, situation, job, why and f"{why}; {instead} will be used."), about_refiner]
     return Plan(
         roles,
         in_use,
         pixels,
-        forecast(kept, situation, cast, _said(*warnings, *dropped, *lent)),
+        forecast(kept, situation, cast, _said(*warnings, *dropped, *lent), ordered.said),
         kept.decision,
         # The webui validates and records the name. Up to 1.7.0 every text is looked up as one, so no swap is None.
         declared
@@ -122,7 +121,7 @@ def decide(roles: Roles, situation: Situation) -> Plan:
         given_vaes,
         _said(about_refiner, about_hires, crossed, other, aimed.comment, *dropped, *lent, put_off),
         hires.why_not_kept(situation),
-        _puts_off(roles, situation, cast, kept),
+        ordered,
     )
 
 
@@ -154,21 +153,6 @@ def _cast(roles: Roles, faces: Sequence[Checkpoint], refiner: Checkpoint | None)
     """Who makes each pass, in order."""
     cast = [(FIRST, roles.base), (SECOND, roles.second), *((FACES, checkpoint) for checkpoint in faces)]
     return [*cast, (REFINER, refiner)] if refiner else cast
-
-
-def _puts_off(roles: Roles, situation: Situation, cast: Sequence[tuple[str, Checkpoint]], kept: Keeping) -> bool:
-    """Whether the swap to the first pass's checkpoint may wait until it is known that the pass has to be made.
-
-    It does where it costs something. It does not where the checkpoint is needed for faces all the same, with a refiner,
-    which is told apart by its swaps, where first passes are to be shown, and beside SD 3, which sets sizes and noise.
-    """
-    places = () if kept.decision is None else kept.decision.places.values()
-    costs = DISK in places or (RAM in places and situation.machine.vram is not None)
-    later = [known.filename for role, known in cast if role != FIRST]
-    roles_known = all(role in (FIRST, SECOND, FACES) for role, _ in cast)
-    usual = all(situation.facts[known.filename].architecture != SD3 for _, known in cast)
-    shown = roles.args.show_first_pass
-    return costs and roles_known and usual and not shown and roles.base.filename not in later
 
 
 def _given_vaes(

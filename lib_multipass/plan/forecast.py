@@ -63,6 +63,8 @@ class Forecast:
     warnings: tuple[str, ...] = ()
     not_kept: str = ""
     """A sentence that says why a pass is made anew in each job; empty where an unchanged one is not."""
+    order: str = ""
+    """A sentence about the order of the passes of several batches; empty where there is nothing to say."""
 
     def text(self) -> str:
         """One line: the passes, and what is kept."""

@@ -92,7 +92,11 @@ def _free(machine: Machine, second: Facts, pixels: int, wished: str) -> Memory:
 
 
 def forecast(
-    kept: Keeping, situation: Situation, roles: Sequence[tuple[str, Checkpoint]], warnings: Collection[str]
+    kept: Keeping,
+    situation: Situation,
+    roles: Sequence[tuple[str, Checkpoint]],
+    warnings: Collection[str],
+    order: str,
 ) -> Forecast:
     """The plan as the panel, the console line and the API print it.
 
@@ -101,6 +105,7 @@ def forecast(
         situation: what stands.
         roles: who makes each pass, in order.
         warnings: what is to be said besides.
+        order: what is to be said of the order of the passes.
     """
     machine, decision = situation.machine, kept.decision or Decision({})
     places = decision.places if kept.decision else _as_set(kept.models, machine)
@@ -116,7 +121,8 @@ def forecast(
     )
     reason = decision.reason if kept.decision else "The webui's own settings decide what stays loaded."
     not_kept = _not_kept_text(why_not_kept(situation))
-    return Forecast(_passes(situation, roles), checkpoints, memory, kept.wish, reason, tuple(warnings), not_kept)
+    passes = _passes(situation, roles)
+    return Forecast(passes, checkpoints, memory, kept.wish, reason, tuple(warnings), not_kept, order)
 
 
 def _not_kept_text(reasons: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from lib_multipass.plan.crossing import PIXEL_UPSCALER
 KEEP, VRAM_RESERVE, RAM_RESERVE = "multipass_keep", "multipass_vram_reserve", "multipass_ram_reserve"
 """The command-line flags have the same names."""
 CROSSING_UPSCALER, READ_AHEAD = "multipass_crossing_upscaler", "multipass_read_ahead"
-STAGES = "multipass_stages"
+STAGES, ORDER = "multipass_stages", "multipass_order"
 DEFAULTS = {
     KEEP: AUTOMATIC,
     VRAM_RESERVE: 0.5,
@@ -16,6 +16,7 @@ DEFAULTS = {
     CROSSING_UPSCALER: PIXEL_UPSCALER,
     READ_AHEAD: True,
     STAGES: 512,
+    ORDER: AUTOMATIC,
 }
 """Reserves are in GB of 1000³ bytes, what kept stages may take in MB of 1000²."""
 FLAGS = {"automatic": AUTOMATIC, "vram": IN_VRAM, "ram": IN_RAM, "webui": AS_SET}

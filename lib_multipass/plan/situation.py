@@ -129,3 +129,7 @@ class Situation:
     """Checkpoints that were active in this run, the last one first."""
     not_kept: str = ""
     """What of the webui forbids that passes are kept for later jobs; empty if nothing does."""
+    order: str = AUTOMATIC
+    """The order of the passes that is wished for."""
+    early_scripts: Sequence[str] = ()
+    """Scripts that may look at the active checkpoint before a first pass is there, by their names."""

@@ -123,6 +123,8 @@ ROOMS = {
         "made_from": "everything that a batch's first pass is made from, told before its texts are encoded",
         "notes": "what a job has noted by now: of its checkpoint, for the infotext, as comments",
         "add_notes": "notes the same again",
+        "ahead": "while it lasts, first passes of later batches are made; then all is as the running batch has left it",
+        "make": "makes the first pass of a batch",
         "catch_up": "sets up for the active checkpoint what was set up for another one at a batch's beginning",
     },
     "controls": {"remember": "keeps the hires controls of a page that is being built"},
@@ -148,6 +150,7 @@ WITHIN = {
         "in_request": "ADetailer in a request, by its arguments",
         "is_adetailer": "whether a script is ADetailer's",
     },
+    "beginnings": {"early_scripts": "scripts that may look at the checkpoint before a first pass"},
     "checkpoints": {"alias_of": "a name that leads to this very checkpoint"},
     "controls": {"hires_defaults": "what the page shows at first for the hires pass"},
     "features": {
@@ -191,10 +194,7 @@ WITHIN = {
         "disables": "whether the user has disabled an extension",
         "in_force": "a setting in a job, its overrides included",
     },
-    "parts": {
-        "held_bytes": "bytes of a split model that are on the device",
-        "is_split": "whether a loaded model is moved in parts",
-    },
+    "parts": {"held_bytes": "bytes of a split model on the device", "is_split": "whether a loaded model is in parts"},
     "loras": {"in_force": "the networks that act now"},
     "stages": {"why_not": "why no first pass of a job can be kept; empty if one can"},
     "vaes": {

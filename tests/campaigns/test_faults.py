@@ -28,7 +28,7 @@ def stage(host, request):
     old, mini.old_host = mini.old_host, request.param
     options = dict(host.shared.opts.data)
     # One that is not stored would keep what a job overrides it with, from 1.7.0 on; up to 1.6.0 the job would fail.
-    host.shared.opts.data.update(dict.fromkeys(faults.SAVING, False))
+    host.shared.opts.data.update({**dict.fromkeys(faults.SAVING, False), "multipass_ram_reserve": 0})
     with switchboard(host, WEBUI, OURS) as board:
         made = faults.Stage(host, board)
         yield made

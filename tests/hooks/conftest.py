@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+
+from support.tight import job
 
 
 @pytest.fixture
@@ -29,3 +33,18 @@ def small(bench, monkeypatch):
     kept.measured.clear()
     yield bench
     kept.measured.clear()
+
+
+@pytest.fixture
+def tight(host: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A webui with room for one checkpoint, which knows all files' hashes and keeps stages."""
+    from lib_multipass.state import kept
+
+    with monkeypatch.context() as patch:
+        patch.setitem(host.shared.opts.data, "multipass_ram_reserve", 9999)
+        host.run(job(host))
+        patch.setitem(host.shared.opts.data, "multipass_stages", 512)
+        kept.stages.clear()
+        yield kept
+        kept.stages.clear()
+    host.run(host.job())  # the selected checkpoint is active again, and nothing of a tight webui is left

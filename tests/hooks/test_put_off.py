@@ -12,26 +12,7 @@ import pytest
 
 from support.golden_cases import FACE
 from support.jobs import B, C
-
-
-@pytest.fixture
-def tight(host: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A webui with room for one checkpoint, which knows all files' hashes and keeps stages."""
-    from lib_multipass.state import kept
-
-    with monkeypatch.context() as patch:
-        patch.setitem(host.shared.opts.data, "multipass_ram_reserve", 9999)
-        host.run(job(host))
-        patch.setitem(host.shared.opts.data, "multipass_stages", 512)
-        kept.stages.clear()
-        yield kept
-        kept.stages.clear()
-    host.run(host.job())  # the selected checkpoint is active again, and nothing of a tight webui is left
-
-
-def job(host: Any, second: str = B, faces: Any = None, own: str | None = None, **fields: Any) -> Any:
-    ours = {"enabled": True, "checkpoint": second, **({"adetailer": own} if own else {})}
-    return host.job(ours, faces=faces and dict(faces), **{"hr_upscaler": "Lanczos", **fields})
+from support.tight import job
 
 
 def made(host: Any, **fields: Any) -> tuple[list[bytes], list[str]]:
@@ -71,7 +52,14 @@ def test_a_tuning_loop_with_room_for_one(host, counted, upscaler, count):
     loop = [{"hr_upscaler": upscaler, "denoising_strength": it, "n_iter": count} for it in (0.3, 0.4, 0.5)]
     expected = [plainly(host, **fields) for fields in loop]
     assert [counted.made(**fields) for fields in loop] == expected
-    assert counted.loads == [2 * count, 0, 0]
+    assert counted.loads == [2, 0, 0]
+
+
+def test_a_batch_count_picture_by_picture(host, counted, monkeypatch):
+    monkeypatch.setitem(host.shared.opts.data, "multipass_order", "Picture by picture")
+    expected = plainly(host, n_iter=3)
+    assert [counted.made(n_iter=3) for _ in range(2)] == [expected] * 2
+    assert counted.loads == [6, 0]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +138,7 @@ def test_a_batch_that_is_not_known_after_one_that_is(host, counted):
     expected = plainly(host, n_iter=3)
     counted.made()
     assert counted.made(n_iter=3) == expected
-    assert counted.loads == [2, 4]
+    assert counted.loads == [2, 2]  # B is active: A for the second and third one, B for the second passes
 
 
 @pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
@@ -319,3 +307,184 @@ def test_what_is_not_needed_is_not_read_ahead(host, counted, monkeypatch):
         counted.made()
     assert counted.loads == [2, 0]
     assert read == ["beta", "alpha"]  # the second one in the first job, where a batch might follow
+
+
+@pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
+@pytest.mark.parametrize("fields", [{}, {"faces": FACE}, {"batch_size": 2}, {"tiling": True}, {"second": C}], ids=str)
+def test_a_batch_count_pass_by_pass(host, counted, upscaler, fields):
+    job = {"hr_upscaler": upscaler, "n_iter": 4, **fields}
+    plainly(host, **job)  # from here on the files have hashes
+    expected = plainly(host, **job)
+    assert counted.made(**job) == expected
+    assert counted.loads == [2]
+    assert made(host, **job) == expected
+
+
+def test_first_passes_ahead_come_in_portions(host, counted, monkeypatch):
+    """As many as half of the allowance has room for."""
+    expected = plainly(host, n_iter=5)
+    monkeypatch.setitem(host.shared.opts.data, "multipass_stages", 0.15)  # one takes 49 kB of pixels and 6 kB besides
+    assert counted.made(n_iter=5) == expected
+    assert counted.loads == [2 * 3]  # 1 and 2, 3 and 4, 5
+
+
+@pytest.fixture
+def first_passes(host, monkeypatch) -> list[tuple[int, str]]:
+    """By whom first passes were sampled, with their seeds."""
+    sample, seen = host.sd_samplers._Sampler.sample, []
+
+    def noted(self, p, *args, **kwargs):
+        seen.append((p.seeds[0], self.model.sd_checkpoint_info.name_for_extra))
+        return sample(self, p, *args, **kwargs)
+
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample", noted)
+    return seen
+
+
+def test_an_interrupt_ahead_gives_the_first_pass_that_was_to_be_finished(host, counted, first_passes, monkeypatch):
+    first = host.run(host.job(enable_hr=False)).images[0].tobytes()
+    first_passes.clear()
+    sample = host.sd_samplers._Sampler.sample
+
+    def interrupting(self, p, *args, **kwargs):
+        if p.seeds[0] == 7:
+            host.shared.state.interrupt()
+        return sample(self, p, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(host.sd_samplers._Sampler, "sample", interrupting)
+        pictures = counted.made(n_iter=4)[0]
+    assert pictures == [first]
+    assert [seed for seed, _ in first_passes] == [5, 6, 7]
+    assert counted.made(n_iter=4) == plainly(host, n_iter=4)
+
+
+def test_what_is_skipped_ahead_is_made_in_its_turn(host, counted, first_passes, monkeypatch):
+    expected = plainly(host, n_iter=4)
+    first_passes.clear()
+    sample, skipped = host.sd_samplers._Sampler.sample, []
+
+    def skipping(self, p, *args, **kwargs):
+        if p.seeds[0] == 7 and not skipped:
+            skipped.append(7)
+            host.shared.state.skip()
+        return sample(self, p, *args, **kwargs)
+
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample", skipping)
+    pictures = counted.made(n_iter=4)[0]
+    assert pictures[1:] == expected[0][1:]
+    assert [seed for seed, _ in first_passes] == [5, 6, 7, 7, 8]
+    assert {checkpoint for _, checkpoint in first_passes} == {"alpha"}
+
+
+def test_a_failure_ahead_ends_the_job_as_any(host, counted, monkeypatch):
+    sample = host.sd_samplers._Sampler.sample
+
+    def failing(self, p, *args, **kwargs):
+        if p.seeds[0] == 6:
+            raise RuntimeError("out of memory")
+        return sample(self, p, *args, **kwargs)
+
+    p = job(host, n_iter=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(host.sd_samplers._Sampler, "sample", failing)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            host.run(p)
+    assert (p.iteration, p.seeds) == (0, [5])
+    assert counted.made(n_iter=3) == plainly(host, n_iter=3)
+
+
+def test_the_running_batch_is_as_it_was_after_first_passes_ahead(host, counted, monkeypatch):
+    """What they write into the job belongs to their own batches; networks are those of the running one again."""
+    sample, kind = host.sd_samplers._Sampler.sample, host.processing.StableDiffusionProcessing
+    encode, enlarged = kind.setup_conds, []
+
+    def writing(self, p, *args, **kwargs):
+        p.extra_generation_params[f"Eta {p.seeds[0]}"] = 1
+        p.comment(f"sampled {p.seeds[0]}")
+        return sample(self, p, *args, **kwargs)
+
+    def noting(self):
+        host.sd_hijack.model_hijack.extra_generation_params[f"Text {self.seeds[0]}"] = 1
+        host.sd_hijack.model_hijack.comments.append(f"encoded {self.seeds[0]}")
+        return encode(self)
+
+    activated, activate = [], host.extra_networks.activate
+    resize = host.images.resize_image
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample", writing)
+    monkeypatch.setattr(kind, "setup_conds", noting)
+    monkeypatch.setattr(
+        host.extra_networks, "activate", lambda p, data: activated.append(p.seeds[0]) or activate(p, data)
+    )
+    hijack = host.sd_hijack.model_hijack
+    monkeypatch.setattr(
+        host.images,
+        "resize_image",
+        lambda *args, **kwargs: (
+            enlarged.append((list(activated), list(hijack.comments), list(hijack.extra_generation_params)))
+            or resize(*args, **kwargs)
+        ),
+    )
+    expected = plainly(host, n_iter=3)
+    enlarged.clear()
+    activated.clear()
+    assert counted.made(n_iter=3) == expected
+    assert enlarged[0] == ([5, 6, 7, 5], ["encoded 5"], ["Text 5"])
+
+
+def test_random_generators_are_the_running_batchs_after_first_passes_ahead(host, counted, monkeypatch):
+    """The VAE draws from torch's own when it encodes the enlarged picture."""
+    import torch
+
+    encode, drawn = host.sd_samplers._images_to_latents, []
+    monkeypatch.setattr(
+        host.sd_samplers, "_images_to_latents", lambda *args: drawn.append(torch.randn(1).item()) or encode(*args)
+    )
+    expected = plainly(host, n_iter=3)
+    by_hand = list(drawn)
+    drawn.clear()
+    assert counted.made(n_iter=3) == expected
+    assert drawn == by_hand
+
+
+def test_scripts_that_work_in_early_scripts(host, counted, monkeypatch):
+    script = type(
+        "Wild", (host.scripts.Script,), {"title": lambda self: "Wild", "process_batch": lambda *a, **k: None}
+    )()
+    script.alwayson, script.args_from, script.args_to, script.filename, script.name = True, 0, 0, "wild.py", "wild"
+    monkeypatch.setattr(
+        host.scripts.scripts_txt2img, "alwayson_scripts", [*host.scripts.scripts_txt2img.alwayson_scripts, script]
+    )
+    counted.made(n_iter=2)
+    assert counted.loads == [4]
+
+
+@pytest.mark.parametrize(("units", "inert"), [([], True), ([{"enabled": False}], True), ([{"enabled": True}], False)])
+def test_controlnet_works_in_a_batch_for_its_units(host, units, inert):
+    from lib_multipass.webui.a1111 import beginnings
+
+    script = type("Control", (host.scripts.Script,), {"process": lambda *args: None})()
+    script.name, script.filename, script.args_from, script.args_to = "controlnet", "cn.py", 1, 1 + len(units)
+    p = SimpleNamespace(script_args=(0, *units), scripts=SimpleNamespace(alwayson_scripts=[script]))
+    assert beginnings.early_scripts(p) == ([] if inert else ["controlnet"])
+
+
+def test_the_progress_counts_first_passes_ahead(host, counted, monkeypatch):
+    seen = []
+    sample, second = host.sd_samplers._Sampler.sample, host.sd_samplers._Sampler.sample_img2img
+
+    def at(original):
+        def noted(*args, **kwargs):
+            seen.append((host.shared.state.job_no, host.shared.state.job_count))
+            return original(*args, **kwargs)
+
+        return noted
+
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample", at(sample))
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample_img2img", at(second))
+    counted.made(n_iter=3)
+    begun = [number / count for number, count in seen]
+    assert begun == sorted(begun)
+    assert len(set(begun)) == 6
+    assert seen[0] == (0, 6)
+    assert seen[-1] == (7, 8)

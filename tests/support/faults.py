@@ -20,6 +20,8 @@ from support.jobs import A, B, C, differences
 from support.switchboard import FAIL, FAIL_AFTER, WAYS, FaultError, Place, Switchboard
 
 SAVING = {"samples_save": True, "save_images_before_highres_fix": True}
+TIGHT = {"multipass_stages": 512, "multipass_ram_reserve": 9999}
+"""Settings of a job that keeps its stages and has room for one checkpoint."""
 SAVED = "saved-in-faults"
 """Folder below the webui's data."""
 
@@ -37,6 +39,10 @@ class JobKind:
     """Whether the job before it was a Multipass job, too, so that its checkpoints are loaded."""
     saves: bool = False
     """Whether its pictures are saved, and copies of them before the hires pass."""
+    tight: bool = False
+    """Whether it keeps its stages and has room for one checkpoint."""
+    again: bool = False
+    """Whether the job before it was the same."""
     own: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
@@ -45,7 +51,7 @@ class JobKind:
     def make(self, host: Host) -> Any:
         """A new one."""
         faces = {"ad_model": "face_yolov8n.pt"} if self.faces else None
-        overrides = dict(SAVING) if self.saves else {}
+        overrides = (dict(SAVING) if self.saves else {}) | (TIGHT if self.tight else {})
         own = {"checkpoint": B, "adetailer": C, **self.own}
         p = host.job(own, faces=faces, n_iter=self.n_iter, override_settings=overrides)
         p.outpath_samples = SAVED
@@ -71,6 +77,8 @@ KINDS = [
         kept=True,
         own={"vae": "other.safetensors", "cfg_scale": 3, "clip_skip": 2, "show_first_pass": True},
     ),
+    JobKind("pass-by-pass", n_iter=3, tight=True),
+    JobKind("put-off", faces=True, n_iter=2, tight=True, again=True),
 ]
 
 
@@ -171,7 +179,12 @@ class Stage:
 
     def _prepare(self, kind: JobKind) -> None:
         """What is not loaded has no hash either, so that it is read ahead and hashed."""
+        from lib_multipass.state import kept
+
         shutil.rmtree(Path(self.host.paths.data_path) / SAVED, ignore_errors=True)
+        kept.stages.clear()
+        if kind.again:
+            self.host.run(kind.make(self.host))
         if kind.kept:
             self._run_multipass()
         else:

@@ -5,23 +5,30 @@ What other families of webuis lack is imported where it is used: there no swap i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from modules import devices, sd_models, sd_vae
+from modules import devices, rng, sd_models, sd_vae, shared
 
-from lib_multipass.plan.alike import UnlikeError, fields_that_act
+from lib_multipass.memory.placement import VRAM
+from lib_multipass.plan.alike import DERIVED_FIELDS, UnlikeError, fields_that_act
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import kept
-from lib_multipass.webui.a1111 import digests, stages
+from lib_multipass.webui.a1111 import digests, hardware, stages
 from lib_multipass.webui.base import host
 
 _NAMES = ("sd_model_name", "sd_model_hash", "sd_vae_name", "sd_vae_hash")
 """What ``process_images_inner`` notes of the active checkpoint for the infotext (1.6.0 to 1.10.1)."""
-_DERIVED = frozenset(("step_multiplier", "firstpass_steps", "is_using_inpainting_conditioning"))
-"""Fields of a job that the batch before has left, and that each batch sets anew."""
+_HOOKS = (
+    *("process", "before_process_batch", "process_batch", "after_extra_networks_activate"),
+    "process_before_every_sampling",
+)
+"""What the webui calls between the first swap of a job and its first pass (1.6.0 to 1.10.1)."""
 _ASKED = ("prompt", "negative_prompt", "styles", "seed", "subseed", "override_settings")
+_ADDED = ("sd_lora", "sd_hypernetwork")
+"""Settings that add a network to every prompt when networks are activated, each time once more."""
 
 
 def asked_from(p: Any, base: Checkpoint) -> dict[str, Any]:
@@ -30,16 +37,31 @@ def asked_from(p: Any, base: Checkpoint) -> dict[str, Any]:
     Raises:
         UnlikeError: if no later job can ask for the same, or not while this checkpoint is active.
     """
-    if hasattr(sd_models.model_data.sd_model, "fix_dimensions"):
-        raise UnlikeError("what SD 3 makes of sizes and noise")
     if p.seed in (None, "", -1, "-1"):
         raise UnlikeError("a random seed")
+    _require_ready(sd_models.model_data.sd_model)
     return {
         "fields": fields_that_act(vars(p), p.subseed_strength != 0),
         "asked": {name: getattr(p, name, None) for name in _ASKED},
         "scripts": stages.arguments(p),
         "base": base.filename,
+        "vae": host.options.in_force(p, "sd_vae"),
     }
+
+
+def _require_ready(model: Any) -> None:
+    """The active model, with which a batch of another checkpoint begins, has to be what a swap would make of it.
+
+    Raises:
+        UnlikeError: if it is not.
+    """
+    file = model.sd_checkpoint_info.filename
+    if hasattr(model, "fix_dimensions"):
+        raise UnlikeError("what SD 3 makes of sizes and noise")
+    if kept.as_loaded.get(file) != (stages.stamp(file), _digest(model)):
+        raise UnlikeError("a model that is not what its file is")
+    if hardware.vram_to_plan() is not None and hardware.place_of(model) != VRAM and not host.parts.is_split(model):
+        raise UnlikeError("a model that was unloaded")
 
 
 def made_from(p: Any, base: Checkpoint) -> dict[str, Any]:
@@ -50,18 +72,19 @@ def made_from(p: Any, base: Checkpoint) -> dict[str, Any]:
     Raises:
         UnlikeError: if something in it cannot be told.
     """
-    if p.disable_extra_networks:
-        raise UnlikeError("networks of an earlier job")
+    if p.disable_extra_networks or any(host.options.get(name) not in (None, "", "None") for name in _ADDED):
+        raise UnlikeError("networks that no prompt names")
     fields = fields_that_act(vars(p), p.subseed_strength != 0)
+    noted = sd_vae.resolve_vae_from_user_metadata(base.filename)
     vaes = (host.vaes.automatic(base.filename), sd_vae.vae_dict.get(host.options.get("sd_vae")))
     return {
-        "fields": {name: value for name, value in fields.items() if name not in _DERIVED},
+        "fields": {name: value for name, value in fields.items() if name not in DERIVED_FIELDS},
         "options": stages.options_in_force(),
         "scripts": stages.arguments(p),
         "networks": [*stages.networks(getattr(p, "extra_network_data", None) or {})],
-        "base": (base.filename, stages.stamp(str(Path(base.filename).with_suffix(".yaml")))),
+        "base": [stages.stamp(file) for file in (base.filename, str(Path(base.filename).with_suffix(".yaml")))],
         "weights": _weights(base),
-        "vaes": [*map(stages.stamp, vaes), str(devices.dtype_vae)],
+        "vaes": [*map(stages.stamp, vaes), noted.resolved, str(devices.dtype_vae)],
         "embeddings": _embeddings([*p.prompts, *p.negative_prompts]),
         "noise": stages.noise(p.rng),
     }
@@ -73,7 +96,7 @@ def _weights(base: Checkpoint) -> str:
     if model is not None:
         return _digest(model)
     loaded = kept.as_loaded.get(base.filename)
-    if loaded is None or loaded[0] != stages.stamp(base.filename):
+    if loaded is None:
         raise UnlikeError("a file that was not loaded yet")
     return loaded[1]
 
@@ -119,6 +142,82 @@ def add_notes(p: Any, names: Mapping[str, Any], params: Mapping[str, Any], comme
     vars(p).update(names)
     model_hijack.extra_generation_params.update(params)
     model_hijack.comments.extend(comments)
+
+
+def early_scripts(p: Any) -> list[str]:
+    """Scripts of extensions that may look at the active checkpoint before a first pass is there, by their names.
+
+    Ours only reads ahead there, ADetailer and the webui's own do not look, ControlNet does for its units alone.
+
+    Args:
+        p: the job; a request that is not run has no arguments of scripts here.
+    """
+    from modules import paths, scripts
+
+    runner, known = getattr(p, "scripts", None), Path(paths.script_path)
+    its_own = [known / folder for folder in ("extensions-builtin", "modules", "scripts")]
+    found = set()
+    for script in (runner or scripts.scripts_txt2img).alwayson_scripts:
+        file = Path(script.filename or "")
+        looks = any(getattr(type(script), hook, None) is not getattr(scripts.Script, hook, None) for hook in _HOOKS)
+        if looks and not any(folder in file.parents for folder in its_own) and not _is_inert(script, p, runner):
+            found.add(script.name or file.stem)
+    return sorted(found)
+
+
+def _is_inert(script: Any, p: Any, runner: Any) -> bool:
+    if script.name == "controlnet":
+        units = p.script_args[script.args_from : script.args_to] if runner is not None else ()
+        return not any(one.get("enabled") if isinstance(one, dict) else getattr(one, "enabled", one) for one in units)
+    return script.name in ("multipass", "adetailer")
+
+
+@contextmanager
+def ahead(p: Any, count: int) -> Iterator[None]:
+    """While it lasts, the first passes of so many later batches are made; then all is as the running batch has left it.
+
+    The progress counts them as parts of the job.
+    """
+    from modules import extra_networks
+    from modules.sd_hijack import model_hijack
+
+    fields, states = dict(vars(p)), stages.generators()
+    dicts = [(known, dict(known)) for known in (p.extra_generation_params, p.comments)]
+    params, comments = dict(model_hijack.extra_generation_params), list(model_hijack.comments)
+    shared.state.job_count += count
+    try:
+        yield
+    finally:
+        vars(p).clear()
+        vars(p).update(fields)
+        for known, before in (*dicts, (model_hijack.extra_generation_params, params)):
+            known.clear()
+            known.update(before)
+        model_hijack.comments[:] = comments
+        stages.put_back(states)
+        if not p.disable_extra_networks:
+            with devices.autocast():
+                extra_networks.activate(p, p.extra_network_data)
+
+
+def make(p: Any, number: int) -> None:
+    """Make the first pass of a batch, as the webui does in its own loop, without the scripts that work in each."""
+    from modules import extra_networks
+
+    shared.state.nextjob()
+    p.iteration = number
+    batch = slice(number * p.batch_size, (number + 1) * p.batch_size)
+    for name in ("prompts", "negative_prompts", "seeds", "subseeds"):
+        setattr(p, name, getattr(p, f"all_{name}")[batch])
+    known = ("subseeds", "subseed_strength", "seed_resize_from_h", "seed_resize_from_w")
+    p.rng = rng.ImageRNG((4, p.height // 8, p.width // 8), p.seeds, **{name: getattr(p, name) for name in known})
+    p.parse_extra_network_prompts()
+    if not p.disable_extra_networks:
+        with devices.autocast():
+            extra_networks.activate(p, p.extra_network_data)
+    p.setup_conds()
+    with devices.without_autocast() if devices.unet_needs_upcast else devices.autocast():
+        p.sample(p.c, p.uc, p.seeds, p.subseeds, p.subseed_strength, p.prompts)
 
 
 def catch_up(p: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,16 +39,29 @@ def weights(model: torch.nn.Module) -> str:
 
     Where a LoRA has been worked into a layer its own weights count, which the webui keeps beside it.
     """
-    groups: dict[Any, list[torch.Tensor]] = {}
+    pieces: list[tuple[str, torch.Tensor]] = []
     for layer in model.modules():
         for name, weight in layer._parameters.items():
             own = getattr(layer, _BACKUPS.get(name, ""), None)
             for known in own if isinstance(own, tuple) else (weight if own is None else own,):
                 if known is not None:
                     some = known.detach().reshape(-1)[:: max(1, known.numel() // _SOME)][:_SOME]
-                    groups.setdefault((known.dtype, known.device), []).append(some)
-    digest = hashlib.sha256()
-    for (dtype, _), known in groups.items():
-        digest.update(str(dtype).encode())
-        digest.update(torch.cat([some.contiguous().view(torch.uint8) for some in known]).cpu().numpy().tobytes())
+                    pieces.append((str(known.dtype), some.contiguous().view(torch.uint8)))
+    digest = hashlib.sha256(" ".join(dtype for dtype, _ in pieces).encode())
+    for some in _in_ram([some for _, some in pieces]):
+        digest.update(some.numpy().tobytes())
     return digest.hexdigest()
+
+
+def _in_ram(pieces: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """The same on the CPU, in their order, with one copy from each device."""
+    by_device: dict[torch.device, list[int]] = {}
+    for number, piece in enumerate(pieces):
+        by_device.setdefault(piece.device, []).append(number)
+    found = list(pieces)
+    for numbers in by_device.values():
+        sizes = [len(pieces[number]) for number in numbers]
+        together = torch.cat([pieces[number] for number in numbers]).cpu()
+        for number, piece in zip(numbers, together.split(sizes), strict=True):
+            found[number] = piece
+    return found

@@ -13,7 +13,15 @@ from lib_multipass.plan.args import VAE_MODES
 from lib_multipass.plan.crossing import SECOND
 from lib_multipass.plan.hires import HIRES_MODULES, SAME_CHECKPOINT, SAME_MODULES
 from lib_multipass.plan.names import Checkpoint
-from lib_multipass.plan.our_settings import CROSSING_UPSCALER, DEFAULTS, FLAGS, KEEP, RAM_RESERVE, VRAM_RESERVE
+from lib_multipass.plan.our_settings import (
+    CROSSING_UPSCALER,
+    DEFAULTS,
+    FLAGS,
+    KEEP,
+    ORDER,
+    RAM_RESERVE,
+    VRAM_RESERVE,
+)
 from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.situation import Faces, Hires, Machine, Situation
 from lib_multipass.plan.vae_choice import SETTING, VaeSettings
@@ -76,6 +84,8 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
         },
         recent=list(recent),
         not_kept=host.stages.why_not(p),
+        order=host.options.in_force(p, ORDER, DEFAULTS[ORDER]),
+        early_scripts=host.beginnings.early_scripts(p),
     )
 
 

@@ -6,7 +6,7 @@ import torch
 cpu = torch.device("cpu")
 device = torch.device("cpu")
 dtype = dtype_vae = torch.float32
-fp8 = False
+fp8 = unet_needs_upcast = False
 autocast = contextlib.nullcontext
 
 

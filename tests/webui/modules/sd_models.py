@@ -284,8 +284,9 @@ def _take_over(shell, wanted, timer):
 
 
 def apply_token_merging(sd_model, token_merging_ratio):
-    """Changes nothing here; the host notes it on the model, too."""
-    sd_model.applied_token_merged_ratio = token_merging_ratio
+    """Changes nothing here; the host notes it on the model, too, where it is another than before."""
+    if getattr(sd_model, "applied_token_merged_ratio", 0) != token_merging_ratio:
+        sd_model.applied_token_merged_ratio = token_merging_ratio
 
 
 def unload_model_weights(sd_model=None, info=None):

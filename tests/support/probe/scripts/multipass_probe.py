@@ -112,25 +112,20 @@ class Probe(scripts.Script):
     def show(self, is_img2img):
         return scripts.AlwaysVisible
 
-    def process_batch(self, p, *args, **kwargs):
-        self.note(p)
-
-    def postprocess_image(self, p, pp, *args):
-        self.note(p)
-
-    def after_extra_networks_activate(self, p, *args, **kwargs):
-        if p.is_hr_pass and by_hand and not multipass_models.IS_NEO:
-            self.stored = shared.opts.data["CLIP_stop_at_last_layers"], p.cfg_scale
-            shared.opts.data["CLIP_stop_at_last_layers"] = by_hand.get("clip_skip", self.stored[0])
+    # Nothing that works in a batch before its first pass is there: with that, passes are made picture by picture.
 
     def before_hr(self, p, *args):
         if by_hand and not multipass_models.IS_NEO:
-            shared.opts.data["CLIP_stop_at_last_layers"] = self.stored[0]
+            self.first_cfg_scale = p.cfg_scale
             p.cfg_scale = by_hand.get("cfg_scale", p.cfg_scale)
 
     def postprocess_batch(self, p, *args, **kwargs):
+        self.note(p)
         if by_hand and not multipass_models.IS_NEO:
-            p.cfg_scale = self.stored[1]
+            p.cfg_scale = self.first_cfg_scale
+
+    def postprocess_image(self, p, pp, *args):
+        self.note(p)
 
     def postprocess(self, p, processed, *args):
         seen["comments"][:] = list(p.comments)
@@ -140,13 +135,15 @@ class Probe(scripts.Script):
 
 
 def encode_by_hand():
-    """Neo has no hook before it encodes the hires pass's prompts: by hand its function is wrapped; once, as above."""
+    """The webui's function that encodes the hires pass's prompts is wrapped; once, as above."""
     owner = processing.StableDiffusionProcessingTxt2Img
     original = owner.calculate_hr_conds
     if getattr(original, "is_probed", False):
         return
 
     def calculate_hr_conds(self):
+        if not by_hand:
+            return original(self)
         data = shared.opts.data
         usual = data["CLIP_stop_at_last_layers"]
         data["CLIP_stop_at_last_layers"] = by_hand.get("clip_skip", usual)
@@ -159,8 +156,7 @@ def encode_by_hand():
     owner.calculate_hr_conds = calculate_hr_conds
 
 
-if multipass_models.IS_NEO:
-    encode_by_hand()
+encode_by_hand()
 
 
 def clear():
