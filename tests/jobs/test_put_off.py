@@ -178,15 +178,22 @@ def test_a_batch_count_pass_by_pass(tight, case):
 
 @pytest.mark.both
 def test_a_batch_count_with_faces_pass_by_pass(tight):
+    """Each picture is what its seed gives alone.
+
+    Made picture by picture, later ones are not with *Token merging*: ADetailer's own job takes it off, and the first
+    checkpoint is read into that place (1.6.0 to 1.10.1).
+    """
     if not tight.webui.adetailer:
         pytest.skip("this webui has no ADetailer")
     job = pixels(n_iter=3)
-    expected = made(tight, job, **off(job), scripts=adetailer(tight))
+    made(tight, pixels(), **off(job), scripts=adetailer(tight))
+    alone = [made(tight, pixels(seed=7 + number), **off(job), scripts=adetailer(tight)) for number in range(3)]
     tight.client.post("/multipass/v1/release")
     tight.client.probe()
     got = made(tight, job, scripts=adetailer(tight))
     assert tight.client.probe()["reads"] == [A, B]
-    assert (got.difference(expected), got.infotexts) == (0, expected.infotexts)
+    assert got.difference(Rendered([one.pictures[0] for one in alone], [], [], {})) == 0
+    assert got.infotexts == [one.infotexts[0] for one in alone]
 
 
 @pytest.mark.both
