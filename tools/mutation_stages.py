@@ -207,8 +207,8 @@ KEPT_STAGES = [
     Mutation(
         "the-digest-of-a-file-is-noted-after-a-vae",
         "webui/a1111/beginnings.py",
-        "    if kept.just_read == file:\n",
-        "    if True:\n",
+        "    if kept.just_read == file and",
+        "    if",
         (f"{PUT_OFF}::test_the_model_of_the_file_is_known_when_only_a_vae_was_loaded_since",),
     ),
     Mutation(

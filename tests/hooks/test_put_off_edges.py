@@ -393,6 +393,18 @@ def test_the_user_notes_for_the_first_checkpoint_that_it_keeps_its_own_vae(host,
     assert kept == expected
 
 
+def test_models_of_reforge_are_not_noted(host, tight, monkeypatch):
+    """They are made of other parts."""
+    from lib_multipass.webui.a1111 import beginnings, forge_models
+
+    model, seen = host.shared.sd_model, dict(tight.as_loaded)
+    monkeypatch.setattr(tight, "just_read", model.sd_checkpoint_info.filename)
+    monkeypatch.setattr(forge_models, "is_one", lambda model: True)
+    monkeypatch.setattr(beginnings, "_digest", lambda model: "another")
+    beginnings.note_model(model)
+    assert tight.as_loaded == seen
+
+
 @pytest.mark.parametrize("place", ["RAM", "VRAM"])
 def test_a_model_that_was_unloaded(host, tight, monkeypatch, place):
     """The API's unload-checkpoint moves the active model to RAM and says so to nobody."""

@@ -16,7 +16,7 @@ from lib_multipass.memory.placement import VRAM
 from lib_multipass.plan.alike import DERIVED_FIELDS, UnlikeError, fields_that_act
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import kept
-from lib_multipass.webui.a1111 import digests, hardware, stages
+from lib_multipass.webui.a1111 import digests, forge_models, hardware, stages
 from lib_multipass.webui.base import host
 
 _NAMES = ("sd_model_name", "sd_model_hash", "sd_vae_name", "sd_vae_hash")
@@ -111,7 +111,7 @@ def note_model(model: Any) -> None:
     The webui says the same after it has put a VAE on a model, which may have been changed since; that does not count.
     """
     file = model.sd_checkpoint_info.filename
-    if kept.just_read == file:
+    if kept.just_read == file and not forge_models.is_one(model):
         kept.just_read = None
         kept.as_loaded[file] = stages.stamp(file), _digest(model)
 
