@@ -288,4 +288,11 @@ KEPT_STAGES = [
         "1000",
         (f"{PUT_OFF}::test_first_passes_ahead_come_in_portions",),
     ),
+    Mutation(
+        "a-file-is-noted-with-biases-of-another",
+        "webui/a1111/beginnings.py",
+        "    if not running.is_swapping:\n",
+        "    if True:\n",
+        ("hooks/test_put_off_edges.py::test_what_loras_have_kept_of_another_checkpoint_is_no_weight_of_a_files",),
+    ),
 ]

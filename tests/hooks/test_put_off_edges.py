@@ -419,3 +419,16 @@ def test_a_model_that_was_unloaded(host, tight, monkeypatch, place):
             beginnings.asked_from(p, base)
     else:
         assert beginnings.asked_from(p, base)["base"] == base.filename
+
+
+def test_what_loras_have_kept_of_another_checkpoint_is_no_weight_of_a_files(host, tight):
+    """The webui's LoRA code leaves copies of biases on layers that another checkpoint is read into (1.6.0)."""
+    import torch
+
+    from lib_multipass.webui.a1111 import beginnings
+
+    layer = next(layer for layer in host.shared.sd_model.modules() if getattr(layer, "bias", None) is not None)
+    layer.network_bias_backup = torch.ones_like(layer.bias)
+    host.run(job(host))
+    model = host.shared.sd_model
+    assert tight.as_loaded[model.sd_checkpoint_info.filename][1] == beginnings._digest(model)

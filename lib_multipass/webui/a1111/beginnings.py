@@ -15,7 +15,7 @@ from modules import devices, rng, sd_models, sd_vae, shared
 from lib_multipass.memory.placement import VRAM
 from lib_multipass.plan.alike import DERIVED_FIELDS, UnlikeError, fields_that_act
 from lib_multipass.plan.names import Checkpoint
-from lib_multipass.state import kept
+from lib_multipass.state import kept, running
 from lib_multipass.webui.a1111 import digests, forge_models, hardware, stages
 from lib_multipass.webui.base import host
 
@@ -106,9 +106,16 @@ def _digest(model: Any) -> str:
 
 
 def note_model(model: Any) -> None:
-    """Note what a file's weights are, when the webui has just loaded it.
+    """Note what a file's weights are, when the webui has just loaded it outside of a swap."""
+    if not running.is_swapping:
+        note(model)
 
-    The webui says the same after it has put a VAE on a model, which may have been changed since; that does not count.
+
+def note(model: Any) -> None:
+    """Note what a file's weights are, if the webui has just loaded it.
+
+    The webui says that it has after it has put a VAE on a model, too, which may have been changed since; that does not
+    count.
     """
     file = model.sd_checkpoint_info.filename
     if kept.just_read == file and not forge_models.is_one(model):
