@@ -40,11 +40,11 @@ def tight(host: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A webui with room for one checkpoint, which knows all files' hashes and keeps stages."""
     from lib_multipass.state import kept
 
-    with monkeypatch.context() as patch:
-        patch.setitem(host.shared.opts.data, "multipass_ram_reserve", 9999)
-        host.run(job(host))
-        patch.setitem(host.shared.opts.data, "multipass_stages", 512)
-        kept.stages.clear()
-        yield kept
-        kept.stages.clear()
+    monkeypatch.setitem(host.shared.opts.data, "multipass_ram_reserve", 9999)
+    host.run(job(host))
+    monkeypatch.setitem(host.shared.opts.data, "multipass_stages", 512)
+    kept.stages.clear()
+    yield kept
+    monkeypatch.undo()  # what the test has set as well, in the right order
+    kept.stages.clear()
     host.run(host.job())  # the selected checkpoint is active again, and nothing of a tight webui is left

@@ -81,7 +81,7 @@ def test_a_job_that_was_refused_can_be_made_with_other_arguments(host):
     assert pixels(host.run(p)) == pixels(host.run(good))
 
 
-PARTS = ["Gauge", "Progress", "Control", "Keys", "Tags", "PassVae", "FirstPass", "Stages", "Ahead"]
+PARTS = ["Gauge", "Progress", "Control", "Keys", "Tags", "PassVae", "FirstPass", "PutOff", "Stages", "Ahead"]
 """In the order in which a job enters them."""
 
 

@@ -34,6 +34,7 @@ NEEDED = (
     "modules.processing.StableDiffusionProcessingTxt2Img.sample",
     "modules.processing.StableDiffusionProcessingTxt2Img.sample_hr_pass",
     "modules.processing.StableDiffusionProcessingTxt2Img.calculate_hr_conds",
+    "modules.processing.StableDiffusionProcessingTxt2Img.setup_conds",
     "modules.processing.StableDiffusionProcessingTxt2Img.close",
     "modules.textual_inversion.textual_inversion.EmbeddingDatabase.load_textual_inversion_embeddings",
     "modules.hashes.calculate_sha256",

@@ -156,9 +156,6 @@ def encode_by_hand():
     owner.calculate_hr_conds = calculate_hr_conds
 
 
-encode_by_hand()
-
-
 def clear():
     for noted in seen.values():
         noted.clear()
@@ -215,6 +212,7 @@ def cuda():
 
 
 def set_by_hand(body: dict):
+    encode_by_hand()
     by_hand.clear()
     by_hand.update(body)
 
