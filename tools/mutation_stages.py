@@ -143,9 +143,9 @@ KEPT_STAGES = [
     ),
     Mutation(
         "an-unknown-error-ends-the-job",
-        "passes/once.py",
-        '        except Exception:\n            log.exception("the %s is not kept", what)',
-        '        except ZeroDivisionError:\n            log.exception("the %s is not kept", what)',
+        "passes/begun.py",
+        "    except Exception:\n        log.exception(otherwise)",
+        "    except ZeroDivisionError:\n        log.exception(otherwise)",
         (f"{STAGES}::test_a_job_is_made_when_it_cannot_be_told_what_it_is_made_from",),
     ),
     Mutation(

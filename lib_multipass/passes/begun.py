@@ -116,12 +116,18 @@ def found(begun: Begun | None, in_pixels: bool, by_this_job: bool = False) -> Fo
     return Found(begun, stage, pixels, by_this_job)
 
 
-def key_of(what: str, values: Callable[[], Mapping[str, Any]]) -> str:
-    """A key for what a first pass is made from; empty if that cannot be told."""
+def key_of(what: str, values: Callable[[], Mapping[str, Any]], otherwise: str) -> str:
+    """A key for what something is made from; empty if that cannot be told.
+
+    Args:
+        what: what it is.
+        values: tells what it is made from.
+        otherwise: what the log says then.
+    """
     try:
         return fingerprint({"what": what, **values()}, host.stages.raw)
     except UnlikeError as error:
-        log.debug("the swap before the first pass is not put off: %s cannot be compared", error)
+        log.debug("%s: %s cannot be compared with that of another job", otherwise, error)
     except Exception:
-        log.exception("the swap before the first pass is not put off")
+        log.exception(otherwise)
     return ""

@@ -17,9 +17,9 @@ import torch
 
 from lib_multipass.memory.store import FINISHED, PICTURES
 from lib_multipass.passes import sampled
+from lib_multipass.passes.begun import key_of
 from lib_multipass.passes.first_pass import FirstPass
 from lib_multipass.passes.put_off import PutOff
-from lib_multipass.plan.alike import UnlikeError, fingerprint
 from lib_multipass.plan.report import ENLARGED, FIRST_PASS, SECOND_PASS
 from lib_multipass.state import Part, kept, running
 from lib_multipass.webui import host
@@ -64,7 +64,7 @@ class Stages(Part):
             return self._latents
         if self.not_kept.get(what) or not self.allowance or host.status.is_over():
             return make()
-        key = self._key_of(what, lambda: {**host.stages.sampled_from(p, self.in_hires), "handed": handed})
+        key = _key_of(what, lambda: {**host.stages.sampled_from(p, self.in_hires), "handed": handed})
         if not key:
             return make()
         found = kept.stages.get(key)
@@ -90,7 +90,7 @@ class Stages(Part):
         if host.status.is_over():
             return make()
         made_from = {"of": self._key, "asked": str(asked)}
-        key = self._key_of("decoded pass", lambda: {**made_from, **host.stages.decoded_with()})
+        key = _key_of("decoded pass", lambda: {**made_from, **host.stages.decoded_with()})
         if put_off is not None and not self.in_hires:
             put_off.decoded(key)
         found = kept.stages.get(key) if key else None
@@ -112,7 +112,7 @@ class Stages(Part):
         """
         if asked is None or not self.allowance or host.status.is_over():
             return make()
-        key = self._key_of("enlarged picture", lambda: asked[1])
+        key = _key_of("enlarged picture", lambda: asked[1])
         found = kept.stages.get(key) if key else None
         if found is not None:
             running.job.journal.not_again.append(ENLARGED)
@@ -123,15 +123,9 @@ class Stages(Part):
             kept.stages.put(key, made.copy(), wide * made.width * made.height, self.allowance, worth=PICTURES)
         return made
 
-    def _key_of(self, what: str, values: Callable[[], Mapping[str, Any]]) -> str:
-        """A key for what this is made from; empty if that cannot be told."""
-        try:
-            return fingerprint({"what": what, **values()}, host.stages.raw)
-        except UnlikeError as error:
-            log.debug("the %s is not kept: %s cannot be compared with that of another job", what, error)
-        except Exception:
-            log.exception("the %s is not kept", what)
-        return ""
+
+def _key_of(what: str, values: Callable[[], Mapping[str, Any]]) -> str:
+    return key_of(what, values, f"the {what} is not kept")
 
 
 def sampler_watched(original: Callable) -> Callable:

@@ -25,6 +25,7 @@ from lib_multipass.webui import host
 
 _BYTES = 4096
 """What a note takes in the store, about."""
+_NOT = "the swap before the first pass is not put off"
 
 
 class PutOff(Part):
@@ -59,7 +60,7 @@ class PutOff(Part):
         """See whether an earlier job has asked for the same."""
         p = self._owner()
         if self._allowance:
-            self._asked = key_of("asked", lambda: host.beginnings.asked_from(p, self.base))
+            self._asked = key_of("asked", lambda: host.beginnings.asked_from(p, self.base), _NOT)
             self._expected = kept.stages.get(self._asked) if self._asked else None
 
     @property
@@ -131,7 +132,7 @@ class PutOff(Part):
 
     def _begun(self, p: Any) -> str:
         """The key of what the batch's first pass is made from; empty if that cannot be told."""
-        return key_of("begun", lambda: host.beginnings.made_from(p, self.base)) if self._allowance else ""
+        return key_of("begun", lambda: host.beginnings.made_from(p, self.base), _NOT) if self._allowance else ""
 
     def sampled(self, p: Any, key: str) -> None:
         """The batch's first pass was sampled or found with its checkpoint, and is kept under this key."""

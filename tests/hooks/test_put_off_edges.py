@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 
 from support.jobs import B
 from support.tight import job
@@ -155,54 +160,41 @@ def test_a_script_that_asks_for_the_active_checkpoint(host, tight, monkeypatch, 
     assert seeded(host) == expected
 
 
-def test_the_second_file_was_replaced(host, tight, monkeypatch):
-    import os
-    from pathlib import Path
-
-    import safetensors.torch
-
-    file = Path(host.sd_models.get_closet_checkpoint_match(B).filename)
+@contextmanager
+def replaced(file: Path, beginning: str = "") -> Iterator[None]:
+    """While it lasts, the file has other weights, and is younger; of those alone whose names begin so."""
     content, state = file.read_bytes(), file.stat()
-    seeded(host)
+    weights = {
+        key: value * 1.5 if value.is_floating_point() and key.startswith(beginning) else value
+        for key, value in safetensors.torch.load(content).items()
+    }
     try:
-        weights = {
-            key: value * 1.5 if value.is_floating_point() else value
-            for key, value in safetensors.torch.load(content).items()
-        }
         file.write_bytes(safetensors.torch.save(weights))
         os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns + 10**9))
-        kept = seeded(host)
-        expected = plain(host, monkeypatch, lambda: seeded(host))
-        assert kept[0] == expected[0]
+        yield
     finally:
         file.write_bytes(content)
         os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def test_the_second_file_was_replaced(host, tight, monkeypatch):
+    seeded(host)
+    with replaced(Path(host.sd_models.get_closet_checkpoint_match(B).filename)):
+        kept = seeded(host)
+        expected = plain(host, monkeypatch, lambda: seeded(host))
+        assert kept[0] == expected[0]
 
 
 def test_the_first_file_got_another_vae(host, tight, monkeypatch):
-    import os
-    from pathlib import Path
-
-    import safetensors.torch
-
-    file = Path(host.sd_models.get_closet_checkpoint_match("alpha").filename)
-    content, state = file.read_bytes(), file.stat()
     seeded(host)
     try:
-        weights = {
-            key: value * 1.5 if key.startswith("first_stage_model") else value
-            for key, value in safetensors.torch.load(content).items()
-        }
-        file.write_bytes(safetensors.torch.save(weights))
-        os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns + 10**9))
-        host.run(host.job())  # A is loaded
-        seeded(host, 77)  # and B
-        kept = seeded(host)
-        expected = plain(host, monkeypatch, lambda: seeded(host))
-        assert kept[0] == expected[0]
+        with replaced(Path(host.sd_models.get_closet_checkpoint_match("alpha").filename), "first_stage_model"):
+            host.run(host.job())  # A is loaded
+            seeded(host, 77)  # and B
+            kept = seeded(host)
+            expected = plain(host, monkeypatch, lambda: seeded(host))
+            assert kept[0] == expected[0]
     finally:
-        file.write_bytes(content)
-        os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
         host.run(host.job(prompt="x"))
 
 
