@@ -20,6 +20,9 @@ SMOOTH_NOISE, FINE_NOISE = 0.16, 0.05  # how far a picture strays from the learn
 TINT = 3.0  # tint in the latent is this many times the tint in the picture
 
 
+torch.backends.mkldnn.enabled = False  # setting up a convolution takes it longer than such a small one takes
+
+
 class TextEncoder(Part):
     """Hashed words through a table and three layers; clip skip leaves out the last ones."""
 

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 
 from modules import paths, shared
@@ -13,6 +14,11 @@ def _read_store():
 
 def calculate_sha256(filename):
     return hashlib.sha256(Path(filename).read_bytes()).hexdigest()
+
+
+@lru_cache(maxsize=1000)
+def short_of(filename, _written):
+    return calculate_sha256(filename)[-8:]
 
 
 def sha256_from_cache(filename, title, use_addnet_hash=False):

@@ -43,7 +43,7 @@ def save_image_with_geninfo(image, geninfo, filename, extension=None):
     about = PngImagePlugin.PngInfo()
     if shared.opts.enable_pnginfo and geninfo:
         about.add_text("parameters", geninfo)
-    image.save(filename, pnginfo=about)
+    image.save(filename, pnginfo=about, compress_level=1)
 
 
 def read_info_from_image(image):

@@ -15,5 +15,6 @@ class ImageRNG:
 
     def next(self):
         while self._unused:
-            torch.manual_seed(self._unused.pop(0))
+            # The function of torch itself keeps the caller's stack for each kind of device that is not there.
+            torch.default_generator.manual_seed(self._unused.pop(0))
         return torch.stack([torch.randn(self.shape, generator=generator) for generator in self.generators])

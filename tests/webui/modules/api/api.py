@@ -4,6 +4,7 @@ import io
 from contextlib import closing
 from functools import wraps
 from typing import Any
+from unittest import mock
 
 import gradio as gr
 import mini
@@ -44,7 +45,7 @@ def encode_pil_to_base64(image):
     about, data = PngImagePlugin.PngInfo(), io.BytesIO()
     if isinstance(image.info.get("parameters"), str):
         about.add_text("parameters", image.info["parameters"])
-    image.save(data, "PNG", pnginfo=about)
+    image.save(data, "PNG", pnginfo=about, compress_level=1)
     return base64.b64encode(data.getvalue())
 
 
@@ -229,7 +230,7 @@ def _named(field, found):
 def _build_outside_page(runner, is_img2img):
     """Without a page, building their controls still decides the scripts' places among the arguments."""
     runner.initialize_scripts(is_img2img)
-    with gr.Blocks():
+    with mock.patch.object(gr.routes.App, "create_app"), gr.Blocks():  # no app, since nobody opens it
         runner.prepare_ui()
         for section in ("sampler", "seed", "accordions"):
             runner.setup_ui_for_section(section)
