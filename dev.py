@@ -121,9 +121,11 @@ def ensure_env() -> None:
 
 
 def run(*arguments: str | Path) -> int:
-    """Runs the environment's Python; gradio neither reports home nor asks for newer versions."""
+    """Runs the environment's Python; gradio neither reports home nor asks for newer versions, and no process compiles
+    what another has compiled."""
     quiet = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-    return subprocess.Popen([env_python(), *arguments], env={**quiet, **os.environ}).wait()
+    compiled = {"PYTHONDONTWRITEBYTECODE": ""}
+    return subprocess.Popen([env_python(), *arguments], env={**quiet, **os.environ, **compiled}).wait()
 
 
 def tool(name: str, arguments: list[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -196,6 +197,19 @@ def bench(host: Host, request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
         yield Bench(host, stack, monkeypatch)
     empty(host)
     host.sd_models.load_model()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def little_to_collect() -> Iterator[None]:
+    """What is still there at the end of a file stays, so the collector need not look through it again and again."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
