@@ -5,7 +5,8 @@
 Starts that webui four times in turn on the CPU, with SD 1.5 files of 2.1 GB and random weights, which are made on the
 spot in a temporary folder (some 5 GB; TMPDIR says where) and deleted at the end. CPU seconds are the server's own, so
 they depend less than wall seconds on what else the machine does. A job of a tuning loop differs from the one before in
-its denoising strength alone, a new picture in its seed.
+its denoising strength alone, a new picture in its seed. With MULTIPASS_COMFYUI set to the folder of a ComfyUI, and
+MULTIPASS_COMFYUI_PYTHON to its Python, the same passes run there as a graph, side by side.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+import comfyui
 from support import webuis
 
 JOBS, BATCHES = 3, 4
@@ -54,35 +58,65 @@ class Cost:
     cpu: float
     """Seconds, of all cores together."""
     wall: float
-    loads: int
+    loads: int | None
+    """From disk; None where nobody counts."""
 
 
-def cost(server: webuis.Server, way: Way, **job) -> Cost:
-    """Run a job."""
-    own = (
-        {"alwayson_scripts": {"Multipass": {"args": [True, "beta"]}}}
-        if way.multipass
-        else {"hr_checkpoint_name": "beta"}
-    )
-    process = psutil.Process(server.process.pid)
-    server.client.probe()
+Job = dict[str, Any]
+"""``seed``, and what differs from the usual ``denoising_strength`` and ``n_iter``."""
+Ask = Callable[[Job], Cost]
+
+
+def cost(pid: int, run: Callable[[], None], loads: Callable[[], int | None]) -> Cost:
+    """What a process needs for something."""
+    process = psutil.Process(pid)
     before, begin = process.cpu_times(), time.perf_counter()
-    server.client.txt2img(
-        width=SIDE, height=SIDE, steps=STEPS, enable_hr=True, hr_scale=1, hr_upscaler="Lanczos",
-        hr_second_pass_steps=SECOND_STEPS, **{"denoising_strength": 0.5, **job}, **own,
-    )  # fmt: skip
+    run()
     wall, after = time.perf_counter() - begin, process.cpu_times()
-    cpu = after.user + after.system - before.user - before.system
-    return Cost(cpu, wall, len(server.client.probe()["reads"]))
+    return Cost(after.user + after.system - before.user - before.system, wall, loads())
 
 
-def measured(server: webuis.Server, way: Way, jobs: int) -> dict[str, list[Cost]]:
+def asking(server: webuis.Server, way: Way) -> Ask:
+    """Jobs of a webui."""
+    ours = {"alwayson_scripts": {"Multipass": {"args": [True, "beta"]}}}
+    own = ours if way.multipass else {"hr_checkpoint_name": "beta"}
+    own |= {"hr_scale": 1, "hr_upscaler": "Lanczos", "hr_second_pass_steps": SECOND_STEPS, "enable_hr": True}
+
+    def ask(job: Job) -> Cost:
+        server.client.probe()
+        return cost(
+            server.process.pid,
+            lambda: server.client.txt2img(width=SIDE, height=SIDE, steps=STEPS, **usual(job), **own),
+            lambda: len(server.client.probe()["reads"]),
+        )
+
+    return ask
+
+
+def asking_comfyui(url: str, pid: int) -> Ask:
+    """The same jobs as graphs; a batch count is as many of them, from seed to seed."""
+
+    def run(job: Job) -> None:
+        for seed in range(job["seed"], job["seed"] + job["n_iter"]):
+            graph = comfyui.graph(
+                "alpha.safetensors", "beta.safetensors", SIDE, STEPS, SECOND_STEPS, job | {"seed": seed}
+            )
+            comfyui.run(url, graph)
+
+    return lambda job: cost(pid, lambda: run(usual(job)), lambda: None)
+
+
+def usual(job: Job) -> Job:
+    return {"denoising_strength": 0.5, "n_iter": 1, **job}
+
+
+def measured(ask: Ask, jobs: int) -> dict[str, list[Cost]]:
     """All jobs of one way, after one that meets everything for the first time."""
-    cost(server, way, seed=1)
-    found = {NEW: [cost(server, way, seed=10 + number) for number in range(jobs)]}
-    cost(server, way, seed=2)
-    found[TUNING] = [cost(server, way, seed=2, denoising_strength=0.6 + number / 20) for number in range(jobs)]
-    return {**found, BATCH: [cost(server, way, seed=20, n_iter=BATCHES)]}
+    ask({"seed": 1})
+    found = {NEW: [ask({"seed": 10 + number}) for number in range(jobs)]}
+    ask({"seed": 2})
+    found[TUNING] = [ask({"seed": 2, "denoising_strength": 0.6 + number / 20}) for number in range(jobs)]
+    return {**found, BATCH: [ask({"seed": 20, "n_iter": BATCHES})]}
 
 
 def table(rows: dict[str, dict[str, list[Cost]]]) -> None:
@@ -92,7 +126,8 @@ def table(rows: dict[str, dict[str, list[Cost]]]) -> None:
         cells = []
         for costs in kinds.values():
             cpu, wall = (statistics.median(getattr(one, what) for one in costs) for what in ("cpu", "wall"))
-            cells.append(f"{cpu:.1f} ({wall:.1f}; {'+'.join(str(one.loads) for one in costs)})")
+            loads = "+".join("?" if one.loads is None else str(one.loads) for one in costs)
+            cells.append(f"{cpu:.1f} ({wall:.1f}; {loads})")
         ratio = statistics.median(one.cpu for one in kinds[TUNING]) / statistics.median(one.cpu for one in kinds[NEW])
         print(f"| {name} | {cells[0]} | {cells[1]} | {ratio:.2f} | {cells[2]} |")
 
@@ -116,8 +151,16 @@ def main() -> int:
             with webuis.running(
                 given[0], data, *way.flags, multipass=way.multipass, checkpoints=False, config=config | kept
             ) as server:
-                rows[way.name] = measured(server, way, jobs)
+                rows[way.name] = measured(asking(server, way), jobs)
             print(f"  {given[0]}, {way.name}: {rows[way.name]}", flush=True)
+        if comfyui.folder():
+            base = Path(folder) / "comfyui"
+            shutil.copytree(
+                files / "models" / "Stable-diffusion", base / "models" / "checkpoints", copy_function=os.link
+            )
+            with comfyui.running(comfyui.folder(), base) as (url, pid):
+                rows["ComfyUI"] = measured(asking_comfyui(url, pid), jobs)
+            print(f"  ComfyUI: {rows['ComfyUI']}", flush=True)
     table(rows)
     return 0
 

@@ -153,7 +153,7 @@ def running(
         neighbours: folders of further extensions.
     """
     fill(data, webui, multipass, config or {}, checkpoints, neighbours)
-    port = _free_port()
+    port = free_port()
     device = webui.kind.on_cpu if device is None else device
     arguments = [*webui.kind.flags, *device, *webui.flags, *flags, "--port", str(port), "--data-dir", str(data)]
     if webui.real and webui.adetailer:
@@ -267,7 +267,8 @@ def _made(name: str, command: list[str], folder: Path, sources: Iterable[Path] =
     return files
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
