@@ -19,8 +19,10 @@ from support.pretended import empty, whole_parts
 from support.probe.multipass_whole import seen
 
 pytestmark = pytest.mark.slow
-SMALL, ON_EACH, SPLIT = 5, 500, 50
-"""Sequences on each kind of host, which have different ones: a sample, all, and all with ``--medvram``."""
+PLAIN, SPLIT = (5, 150, 500), (5, 20, 50)
+"""Sequences on each kind of host, which have different ones, by scale; and with ``--medvram``."""
+APART = PLAIN[-1]
+"""So many seeds lie between the first ones of the two."""
 OPTIONS = {
     "sd_model_checkpoint": "alpha.safetensors",
     "sd_vae": AUTOMATIC,
@@ -131,7 +133,7 @@ def test_orders(ground, monkeypatch, scale, old):
     import mini
 
     monkeypatch.setattr(mini, "old_host", old)
-    seeds = scale.seeds(ON_EACH * old, SMALL, ON_EACH)
+    seeds = scale.seeds(APART * old, *PLAIN)
     rendered = sum(follow(ground, seed, old) for seed in seeds)
     print(f"{len(seeds)} sequences, {rendered} jobs, {len(ground.known)} of them different")
 
@@ -150,7 +152,7 @@ def test_orders_with_medvram(ground, monkeypatch, scale, old, room):
     size = host.shared.sd_model.size
     empty(host)
     monkeypatch.setattr(host.shared.cmd_opts, "medvram", True)
-    rendered, seeds = 0, scale.seeds(ON_EACH * old, SMALL, SPLIT)
+    rendered, seeds = 0, scale.seeds(APART * old, *SPLIT)
     with device.pretend(device.Device(int(1.5 * size), host=room and int(room * size))) as pretended:
         for seed in seeds:
             rendered += follow(ground, seed, old)

@@ -15,8 +15,9 @@ from support.jobs import A, differences, hires
 from support.scale import Scale
 from support.sequences import OTHER, checkpoints_of, multipass_job
 
-pytestmark = pytest.mark.slow
-SMALL, ON_EACH_MINIATURE, ON_A_REAL_WEBUI = 8, 100, 50
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+ON_EACH_MINIATURE, ON_A_REAL_WEBUI = (8, 40, 100), 50
+"""By scale; and so many on a real webui."""
 LONGEST = 4
 """Jobs in a sequence."""
 
@@ -26,7 +27,7 @@ def wanted(server: webuis.Server, scale: Scale) -> range:
     if server.webui.real:
         return scale.seeds(0, ON_A_REAL_WEBUI, ON_A_REAL_WEBUI)
     older = server.webui.name == webuis.miniatures()[1].name
-    return scale.seeds(ON_EACH_MINIATURE * older, SMALL, ON_EACH_MINIATURE)
+    return scale.seeds(ON_EACH_MINIATURE[-1] * older, *ON_EACH_MINIATURE)
 
 
 def plain_jobs(names) -> list[dict]:

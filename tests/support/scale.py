@@ -28,9 +28,9 @@ class Scale:
         """The number for this scale."""
         return {SMALL: small, FULL: full, ALL: full if everything is None else everything}[self.name]
 
-    def seeds(self, first: int, small: int, full: int) -> range:
+    def seeds(self, first: int, small: int, full: int, everything: int | None = None) -> range:
         """The seeds to run: those asked for, else so many from the first one, or new ones for everything."""
-        count = self.of(small, full)
+        count = self.of(small, full, everything)
         if self.asked:
             start, _, number = self.asked.partition(":")
             return range(int(start), int(start) + int(number or 1))
