@@ -27,6 +27,7 @@ LATER_FIELDS = frozenset(
         *("do_not_reload_embeddings", "seed_enable_extras"),
         # What is made from the others.
         *("scripts_value", "script_args_value", "scripts_setup_complete", "sampler", "rng", "c", "uc", "sd_model"),
+        *("latents_after_sampling", "pixels_after_sampling"),  # of all pictures so far, in reForge and Neo
         *("refiner_checkpoint_info", "is_hr_pass"),
     )
 )

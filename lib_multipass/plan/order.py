@@ -65,10 +65,11 @@ def _can_wait(roles: Roles, situation: Situation, cast: Sequence[tuple[str, Chec
     """Whether a job can go on with a first pass that its checkpoint is not active for.
 
     It cannot where the checkpoint is needed for faces all the same, with a refiner, which is told apart by its swaps,
-    where first passes are to be shown, and beside SD 3, which sets sizes and noise.
+    where first passes are to be shown, beside SD 3, which sets sizes and noise, and in webuis that cannot begin so.
     """
     return (
         not why_not_kept(situation)[FIRST]
+        and situation.early_scripts is not None
         and all(role in (FIRST, SECOND, FACES) for role, _ in cast)
         and all(situation.facts[known.filename].architecture != SD3 for _, known in cast)
         and all(known.filename != roles.base.filename for role, known in cast if role != FIRST)

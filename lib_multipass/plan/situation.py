@@ -131,5 +131,5 @@ class Situation:
     """What of the webui forbids that passes are kept for later jobs; empty if nothing does."""
     order: str = AUTOMATIC
     """The order of the passes that is wished for."""
-    early_scripts: Sequence[str] = ()
+    early_scripts: Sequence[str] | None = ()
     """Scripts that may look at the active checkpoint before a first pass is there, by their names."""

@@ -23,17 +23,31 @@ class Model:
         seed = sum(len(Path(file).read_bytes()) for file in files)
         unet, vae = _layers(seed), _layers(seed + 1)
         unet.predictor, unet.diffusion_model = _Predictor(), unet[0]
-        patcher = SimpleNamespace(model=unet, backup={})
         self.forge_objects = SimpleNamespace(
-            unet=patcher,
-            clip=SimpleNamespace(patcher=SimpleNamespace(backup={})),
-            vae=SimpleNamespace(first_stage_model=vae, upscale_ratio=8),
+            unet=Patcher(unet),
+            clip=SimpleNamespace(patcher=Patcher(torch.nn.Identity())),
+            vae=SimpleNamespace(first_stage_model=vae, upscale_ratio=8, patcher=Patcher(vae), vae_dtype=torch.float32),
         )
         self.forge_objects_original, self.first_stage_model = self.forge_objects, vae
+        self.forge_objects_after_applying_lora = SimpleNamespace(**vars(self.forge_objects))
         self.tiling_enabled = False
 
     def is_webui_legacy_model(self) -> bool:
         return True
+
+
+class Patcher:
+    """What the webui hands on of a model's part: its modules, and what works in them."""
+
+    def __init__(self, model: torch.nn.Module, parent: Patcher | None = None) -> None:
+        self.model, self.parent, self.controlnet_linked_list = model, parent, None
+        self.backup: dict[str, Any] = parent.backup if parent else {}
+        self.patches: dict[str, list] = {**parent.patches} if parent else {}
+        self.object_patches: dict[str, Any] = {}
+        self.model_options: dict[str, Any] = {"transformer_options": {}}
+
+    def clone(self) -> Patcher:
+        return Patcher(self.model, self)
 
 
 class _Predictor(torch.nn.Module):
@@ -138,9 +152,7 @@ class Neo:
         return model
 
     def _settings(self) -> None:
-        def info(*_args: Any, **_kwargs: Any) -> SimpleNamespace:
-            return SimpleNamespace(info=lambda _text: None)
-
+        info = SimpleNamespace(info=lambda _text: None)
         flags = dict.fromkeys(("api", "nowebui", "freeze_settings", "no_hashing", "api_auth"), False)
         self.add(
             "modules.shared",
@@ -151,8 +163,8 @@ class Neo:
             latent_upscale_modes={},
             options_templates={},
             options_section=lambda section, entries: entries,
-            OptionInfo=info,
-            OptionHTML=info,
+            OptionInfo=lambda *_, **__: info,
+            OptionHTML=lambda *_, **__: info,
         )
 
     def _models(self) -> None:
@@ -186,15 +198,13 @@ class Neo:
 
     def _reload(self) -> tuple[Any, bool]:
         data = self.sd_models.model_data
-        wanted = str(data.forge_loading_parameters)
+        wanted, parameters = str(data.forge_loading_parameters), data.forge_loading_parameters
         if data.forge_hash == wanted:
             return data.sd_model, False
         data.sd_model, data.forge_hash = None, ""
-        checkpoint = data.forge_loading_parameters["checkpoint_info"]
+        checkpoint, modules = parameters["checkpoint_info"], parameters["additional_modules"]
         try:
-            model = self.sd_models.forge_loader(
-                checkpoint.filename, additional_state_dicts=data.forge_loading_parameters["additional_modules"]
-            )
+            model = self.sd_models.forge_loader(checkpoint.filename, additional_state_dicts=modules)
         except Exception:
             data.sd_model = SimpleNamespace()
             raise
@@ -243,6 +253,7 @@ class Neo:
             StableDiffusionProcessingTxt2Img=Txt2Img,
             StableDiffusionProcessingImg2Img=type("Img2Img", (StableDiffusionProcessing,), {"sample": Txt2Img.sample}),
             forge_model_reload=self.sd_models.forge_model_reload,
+            decode_latent_batch=lambda model, batch: batch,
             need_global_unload=False,
             opt_f=8,
         )
@@ -257,13 +268,13 @@ class Neo:
         self.add("modules.scripts", scripts_data=[], scripts_txt2img=runner)
         for module, functions in {
             "errors": ("report", "display"),
-            "images": ("save_image",),
+            "images": ("save_image", "resize_image"),
+            "sd_samplers": ("create_sampler",),
             "hashes": ("calculate_sha256_real", "sha256", "sha256_from_cache"),
         }.items():
             self.add(f"modules.{module}", **{name: lambda *_args, **_kwargs: None for name in functions})
         self.add("modules.devices", device=torch.device("cpu"), dtype_unet=torch.float32, dtype_vae=torch.float32)
         self.add("modules.call_queue", queue_lock=None)
-        self.add("modules.sd_samplers")
         self.add("modules.rng")
         self.add("modules.sd_unet")
         self.add("modules.ui_common", refresh_symbol="")

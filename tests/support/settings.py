@@ -11,8 +11,8 @@ from support.webuis import Server
 
 @contextmanager
 def settings(server: Server, **values: Any) -> Iterator[None]:
-    """Set these through the API, and set them back at the end."""
-    known = server.client.get("/sdapi/v1/options")
+    """Set these through the API, and set them back at the end; reForge tells those of extensions to nobody."""
+    known = {**server.client.get("/probe/state")["data"], **server.client.get("/sdapi/v1/options")}
     server.client.post("/sdapi/v1/options", values)
     try:
         yield

@@ -95,3 +95,7 @@ def test_sd3_sets_sizes_and_noise() -> None:
     facts = {**other.facts, B.filename: Facts(1, architecture=SD3)}
     kept = Keeping("Automatic", (), None, Decision(ON_DISK))
     assert order(roles(), replace(other, facts=facts), [(FIRST, A), (SECOND, B)], kept, 3) == Order()
+
+
+def test_nothing_waits_in_a_webui_that_cannot_begin_so():
+    assert decided(ON_DISK, 3, early_scripts=None) == decided(ON_DISK, 1, early_scripts=None) == Order()

@@ -151,16 +151,22 @@ def add_notes(p: Any, names: Mapping[str, Any], params: Mapping[str, Any], comme
     model_hijack.comments.extend(comments)
 
 
-def early_scripts(p: Any) -> list[str]:
+def early_scripts(p: Any) -> list[str] | None:
     """Scripts of extensions that may look at the active checkpoint before a first pass is there, by their names.
 
     Ours only reads ahead there, ADetailer and the webui's own do not look, ControlNet does for its units alone.
 
     Args:
         p: the job; a request that is not run has no arguments of scripts here.
+
+    Returns:
+        None where the webui cannot begin for a checkpoint that is not active: reForge takes noise, texts and networks
+        from its patchers.
     """
     from modules import paths, scripts
 
+    if forge_models.webui_moves_them():
+        return None
     runner, known = getattr(p, "scripts", None), Path(paths.script_path)
     its_own = [known / folder for folder in ("extensions-builtin", "modules", "scripts")]
     found = set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,14 +39,23 @@ def weights(model: torch.nn.Module) -> str:
 
     Where a LoRA has been worked into a layer its own weights count, which the webui keeps beside it.
     """
-    pieces: list[tuple[str, torch.Tensor]] = []
+    return of(_own_weights(model))
+
+
+def _own_weights(model: torch.nn.Module) -> Iterator[torch.Tensor]:
     for layer in model.modules():
         for name, weight in layer._parameters.items():
             own = getattr(layer, _BACKUPS.get(name, ""), None)
-            for known in own if isinstance(own, tuple) else (weight if own is None else own,):
-                if known is not None:
-                    some = known.detach().reshape(-1)[:: max(1, known.numel() // _SOME)][:_SOME]
-                    pieces.append((str(known.dtype), some.contiguous().view(torch.uint8)))
+            known = own if isinstance(own, tuple) else (weight if own is None else own,)
+            yield from (each for each in known if each is not None)
+
+
+def of(tensors: Iterable[torch.Tensor]) -> str:
+    """A digest of a few elements of each tensor."""
+    pieces: list[tuple[str, torch.Tensor]] = []
+    for known in tensors:
+        some = known.detach().reshape(-1)[:: max(1, known.numel() // _SOME)][:_SOME]
+        pieces.append((str(known.dtype), some.contiguous().view(torch.uint8)))
     digest = hashlib.sha256(" ".join(dtype for dtype, _ in pieces).encode())
     for some in _in_ram([some for _, some in pieces]):
         digest.update(some.numpy().tobytes())

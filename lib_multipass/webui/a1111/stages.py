@@ -13,7 +13,7 @@ from PIL import Image
 
 from lib_multipass.plan.alike import ACT_THROUGH_THE_JOB, UnlikeError, fields_that_act, options_that_act
 from lib_multipass.plan.our_settings import DEFAULTS, STAGES
-from lib_multipass.webui.a1111 import digests, forge_models, hardware
+from lib_multipass.webui.a1111 import digests, forge_models, hardware, patchers
 from lib_multipass.webui.a1111.digests import raw  # noqa: F401 - an operation of this room
 from lib_multipass.webui.base import host
 
@@ -35,8 +35,6 @@ def why_not(p: Any) -> str:
     Args:
         p: the job, or a request that is not run.
     """
-    if forge_models.is_one(sd_models.model_data.sd_model):
-        return "that was not tried in reForge"
     if any(host.options.in_force(p, f"hypertile_enable_{part}", False) for part in ("unet", "vae")):
         return "Hypertile draws random numbers of its own"
     others = _others_at_each_step()
@@ -76,19 +74,20 @@ def sampled_from(p: Any, in_hires: bool) -> dict[str, Any]:
         "scripts": arguments(p),
         "networks": [*networks(used or {})],
         "loaded networks": host.loras.in_force(),
-        "model": (stamp(model.sd_checkpoint_info.filename), digests.weights(model.model)),
-        "kind of model": _kind_of_model(model),
+        "model": (stamp(model.sd_checkpoint_info.filename), *_diffusion_model(model)),
         "unet": getattr(getattr(sd_unet.current_unet, "option", None), "label", None),
         "generators": generators(),
         "noise": noise(p.rng),
     }
 
 
-def _kind_of_model(model: Any) -> list[Any]:
-    """What its config says beside its weights."""
+def _diffusion_model(model: Any) -> list[Any]:
+    """What samples, and what the model's config says beside its weights."""
+    if forge_models.is_one(model):
+        return [patchers.as_sampled(model)]
     config = getattr(model, "used_config", None)
     schedule = [getattr(model, name, None) for name in ("parameterization", "alphas_cumprod")]
-    return [*schedule, stamp(config) if isinstance(config, str) else None]
+    return [digests.weights(model.model), *schedule, stamp(config) if isinstance(config, str) else None]
 
 
 def noise(source: Any) -> dict[str, Any]:
@@ -169,11 +168,10 @@ def stamp(file: str | None) -> tuple[Any, ...]:
 def decoded_with() -> dict[str, Any]:
     """Everything that latents are decoded with, besides themselves and the settings."""
     model = sd_models.model_data.sd_model
-    return {
-        "file": stamp(sd_vae.loaded_vae_file),
-        "weights": digests.weights(model.first_stage_model),
-        "dtype": str(devices.dtype_vae),
-    }
+    file = stamp(sd_vae.loaded_vae_file)
+    if forge_models.is_one(model):
+        return {"file": file, **patchers.vae_as_it_decodes(model)}
+    return {"file": file, "weights": digests.weights(model.first_stage_model), "dtype": str(devices.dtype_vae)}
 
 
 def enlarged_from(

@@ -2,22 +2,25 @@
 
 from lib_multipass.webui.a1111 import (
     adetailer,
-    beginnings,
     checkpoints,
     controls,
     gathering,
     hashes,
     loras,
+    stages,
     status,
     ui,
 )
+from lib_multipass.webui.a1111 import beginnings as a1111_beginnings
 from lib_multipass.webui.a1111 import features as a1111_features
 from lib_multipass.webui.a1111 import files as a1111_files
 from lib_multipass.webui.a1111 import hardware as a1111_hardware
 from lib_multipass.webui.a1111 import options as a1111_options
 from lib_multipass.webui.a1111 import pictures as a1111_pictures
-from lib_multipass.webui.a1111 import stages as a1111_stages
 from lib_multipass.webui.a1111 import vaes as a1111_vaes
+from lib_multipass.webui.forge import (
+    beginnings as own_beginnings,
+)
 from lib_multipass.webui.forge import (
     features as own_features,
 )
@@ -43,19 +46,16 @@ from lib_multipass.webui.forge import (
     pictures as own_pictures,
 )
 from lib_multipass.webui.forge import (
-    stages as own_stages,
-)
-from lib_multipass.webui.forge import (
     vaes as own_vaes,
 )
 from lib_multipass.webui.over import Over
 
+beginnings = Over(own_beginnings, a1111_beginnings)
 features = Over(own_features, a1111_features)
 files = Over(own_files, a1111_files)
 hardware = Over(own_hardware, a1111_hardware)
 options = Over(own_options, a1111_options)
 pictures = Over(own_pictures, a1111_pictures)
-stages = Over(own_stages, a1111_stages)
 vaes = Over(own_vaes, a1111_vaes)
 
 __all__ = [

@@ -6,7 +6,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from modules import errors, hashes, images, patches, processing, script_callbacks, sd_models, sd_vae
+from modules import (
+    errors,
+    hashes,
+    images,
+    patches,
+    processing,
+    script_callbacks,
+    sd_models,
+    sd_samplers,
+    sd_vae,
+)
 
 from lib_multipass.state import kept
 from lib_multipass.webui.base import host
@@ -22,6 +32,9 @@ SLOTS = (
     ("read", sd_models, "forge_loader", swaps.of_checkpoints),
     ("first_pass", processing.StableDiffusionProcessingTxt2Img, "sample", None),
     ("hires_pass", processing.StableDiffusionProcessingTxt2Img, "sample_hr_pass", None),
+    ("sampler", sd_samplers, "create_sampler", None),
+    ("decode", processing, "decode_latent_batch", None),
+    ("resize", images, "resize_image", None),
     ("faces", processing.StableDiffusionProcessingImg2Img, "sample", None),
     ("texts", processing.StableDiffusionProcessingTxt2Img, "calculate_hr_conds", None),
     ("tags", processing.StableDiffusionProcessing, "parse_extra_network_prompts", None),
