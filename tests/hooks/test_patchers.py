@@ -59,6 +59,12 @@ def test_a_backup_may_say_how_it_is_put_back(model):
     assert sampled(model) == before
 
 
+def test_what_a_sampler_has_left_does_not_count(model):
+    before = sampled(model)
+    model.forge_objects.unet.model_options["transformer_options"]["sampling_sigmas"] = torch.ones(3)
+    assert sampled(model) == before
+
+
 def test_another_noise_schedule_makes_another(model):
     before, predictor = sampled(model), model.forge_objects.unet.model.predictor
     own = {name: value.clone() for name, value in predictor.state_dict().items()}

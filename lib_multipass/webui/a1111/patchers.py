@@ -16,9 +16,14 @@ from lib_multipass.plan.alike import UnlikeError
 from lib_multipass.webui.a1111 import digests
 
 _OF_ITSELF = frozenset(
-    ("parent", "size", "pinned", "is_injected", "skip_injection", "current_hooks", "current_device", "model_keys")
+    (
+        *("parent", "size", "pinned", "is_injected", "skip_injection", "current_hooks", "current_device", "model_keys"),
+        "model_options",  # looked at by itself
+    )
 )
 """What says how a patcher stands, not what it does."""
+_LEFT = "sampling_sigmas"
+"""Of its options, what Neo's samplers leave of the last pass; each sets it anew (``sd_samplers_kdiffusion.py``)."""
 _SCHEDULES = ("model_sampling", "predictor")
 """How reForge and Neo call a model's noise schedule."""
 
@@ -33,7 +38,7 @@ def as_sampled(model: Any) -> dict[str, Any]:
         UnlikeError: if something does, or if its weights cannot be told.
     """
     now, usual = model.forge_objects.unet, model.forge_objects_after_applying_lora.unet
-    if not (_is_empty(usual.model_options) and _is_empty(usual.object_patches) and _are_alike(now, usual)):
+    if any(map(_does_something, (now, usual))) or not _are_alike(now, usual):
         raise UnlikeError("what works in the diffusion model")
     return {"weights": _digest(now), "noise schedule": _schedule(now.model)}
 
@@ -48,6 +53,12 @@ def vae_as_it_decodes(model: Any) -> dict[str, Any]:
     if vae is not model.forge_objects_after_applying_lora.vae:
         raise UnlikeError("what works in the VAE")
     return {"weights": _digest(vae.patcher), "dtype": str(vae.vae_dtype)}
+
+
+def _does_something(patcher: Any) -> bool:
+    options = {**patcher.model_options}
+    of_blocks = {key: it for key, it in options.pop("transformer_options", {}).items() if key != _LEFT}
+    return not (_is_empty(options) and _is_empty(of_blocks) and _is_empty(patcher.object_patches))
 
 
 def _are_alike(now: Any, usual: Any) -> bool:
