@@ -74,7 +74,7 @@ KEPT_STAGES = [
     Mutation(
         "networks-in-force-do-not-count",
         "webui/a1111/stages.py",
-        '        "loaded networks": host.loras.in_force(),\n',
+        '        "loaded networks": loras.in_force(),\n',
         "",
         (f"{STAGES}::test_networks_that_act_although_none_is_named_count",),
     ),

@@ -145,26 +145,12 @@ ROOMS = {
 """Rooms, and what each of their operations is."""
 
 WITHIN = {
-    "adetailer": {
-        "in_job": "ADetailer in a job",
-        "in_request": "ADetailer in a request, by its arguments",
-        "is_adetailer": "whether a script is ADetailer's",
-    },
-    "beginnings": {"early_scripts": "scripts that may look at the checkpoint before a first pass"},
     "checkpoints": {"alias_of": "a name that leads to this very checkpoint"},
     "controls": {"hires_defaults": "what the page shows at first for the hires pass"},
     "features": {
-        "adetailer_fields": "the fields of ADetailer's arguments",
         "beyond": "architectures that cannot be loaded",
-        "choices_of_hires_pass": "fields, and what the page shows for as in the first pass",
-        "fp8_weights": "the setting that keeps weights in 8 bits",
-        "frozen": "sections and settings that the command line freezes",
         "hires_cfg": "what the webui's own field for the hires pass's CFG scale says",
-        "infotext_module": "the webui's module for infotexts",
-        "keeps_fp16_beside_fp8": "the setting that keeps them in 16 bits besides",
-        "loads_t5": "the setting of SD 3's third text encoder",
         "plain_upscaler": "the upscaler on pixels that is always there",
-        "short_names": "whether dropdowns name checkpoints without folders",
         "vaes_are_modules": "whether VAEs are modules",
     },
     "files": {
@@ -195,7 +181,6 @@ WITHIN = {
         "in_force": "a setting in a job, its overrides included",
     },
     "parts": {"held_bytes": "bytes of a split model on the device", "is_split": "whether a loaded model is in parts"},
-    "loras": {"in_force": "the networks that act now"},
     "stages": {"why_not": "why no first pass of a job can be kept; empty if one can"},
     "vaes": {
         "automatic": "the file that Automatic means for a checkpoint",

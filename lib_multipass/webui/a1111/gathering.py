@@ -26,6 +26,7 @@ from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.situation import Faces, Hires, Machine, Situation
 from lib_multipass.plan.vae_choice import SETTING, VaeSettings
 from lib_multipass.state import kept
+from lib_multipass.webui.a1111 import adetailer, beginnings, features
 from lib_multipass.webui.base import host
 
 REFINER_PASS = "hires_fix_refiner_pass"
@@ -34,7 +35,7 @@ MASK_WEIGHT = "inpainting_mask_weight"
 
 def of_job(p: Any, roles: Roles) -> Situation:
     """What stands for a job that is about to run."""
-    return _gather(p, roles, host.adetailer.in_job(p, roles), host.controls.hires_defaults())
+    return _gather(p, roles, adetailer.in_job(p, roles), host.controls.hires_defaults())
 
 
 def of_request(request: Any, roles: Roles, adetailer_args: Sequence[Any]) -> Situation:
@@ -45,7 +46,7 @@ def of_request(request: Any, roles: Roles, adetailer_args: Sequence[Any]) -> Sit
         roles: its checkpoints.
         adetailer_args: ADetailer's arguments in it.
     """
-    return _gather(request, roles, host.adetailer.in_request(adetailer_args, roles), {})
+    return _gather(request, roles, adetailer.in_request(adetailer_args, roles), {})
 
 
 def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situation:
@@ -85,7 +86,7 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
         recent=list(recent),
         not_kept=host.stages.why_not(p),
         order=host.options.in_force(p, ORDER, DEFAULTS[ORDER]),
-        early_scripts=host.beginnings.early_scripts(p),
+        early_scripts=beginnings.early_scripts(p),
     )
 
 
@@ -127,7 +128,7 @@ def _hires(p: Any, page: Mapping[str, Any]) -> Hires:
     return Hires(
         given=vars(p),
         page=page,
-        same=host.features.choices_of_hires_pass(p),
+        same=features.choices_of_hires_pass(p),
         stock=host.checkpoints.match(stock) if stock and stock != SAME_CHECKPOINT else None,
         latent_upscalers=shared.latent_upscale_modes,
         pixel_upscalers=pixel_upscalers(),

@@ -13,7 +13,7 @@ from PIL import Image
 
 from lib_multipass.plan.alike import ACT_THROUGH_THE_JOB, UnlikeError, fields_that_act, options_that_act
 from lib_multipass.plan.our_settings import DEFAULTS, STAGES
-from lib_multipass.webui.a1111 import digests, forge_models, hardware
+from lib_multipass.webui.a1111 import adetailer, digests, forge_models, hardware, loras
 from lib_multipass.webui.a1111.digests import raw  # noqa: F401 - an operation of this room
 from lib_multipass.webui.base import host
 
@@ -75,7 +75,7 @@ def sampled_from(p: Any, in_hires: bool) -> dict[str, Any]:
         "options": options_in_force(),
         "scripts": arguments(p),
         "networks": [*networks(used or {})],
-        "loaded networks": host.loras.in_force(),
+        "loaded networks": loras.in_force(),
         "model": (stamp(model.sd_checkpoint_info.filename), digests.weights(model.model)),
         "kind of model": _kind_of_model(model),
         "unet": getattr(getattr(sd_unet.current_unet, "option", None), "label", None),
@@ -115,7 +115,7 @@ def arguments(p: Any) -> dict[str, Any]:
     found = {}
     for script in p.scripts.alwayson_scripts:
         own = PurePath(script.filename or "")
-        later = host.adetailer.is_adetailer(script) or (script.title() or "").lower() == "multipass"
+        later = adetailer.is_adetailer(script) or (script.title() or "").lower() == "multipass"
         if not later and own.parent.name != "processing_scripts":
             found[str(own)] = tuple(values[script.args_from : script.args_to])
     number = values[0] if values else 0

@@ -10,7 +10,7 @@ from modules import script_callbacks, scripts, shared
 from modules.ui_common import refresh_symbol
 from modules.ui_components import InputAccordion, ToolButton
 
-from lib_multipass.webui.base import host
+from lib_multipass.webui.a1111 import adetailer, features
 
 __all__ = ["InputAccordion", "ToolButton", "refresh_symbol"]
 
@@ -69,10 +69,10 @@ def plots() -> Iterator[Any]:
 def adetailer_inputs() -> Sequence[Any]:
     """ADetailer's components on the txt2img tab; empty without it."""
     runner = scripts.scripts_txt2img
-    detailer = next(filter(host.adetailer.is_adetailer, runner.alwayson_scripts), None)
+    detailer = next(filter(adetailer.is_adetailer, runner.alwayson_scripts), None)
     return runner.inputs[detailer.args_from : detailer.args_to] if detailer else []
 
 
 def overrides_of(texts: Sequence[str]) -> dict[str, Any]:
     """Settings by name from the texts of the page's *Override settings*."""
-    return host.features.infotext_module().create_override_settings_dict(texts)
+    return features.infotext_module().create_override_settings_dict(texts)
