@@ -136,20 +136,6 @@ OF_NEO = [
         (f"{NEO}::test_a_disabled_extension_lets_go_of_all",),
     ),
     Mutation(
-        "neo-half-wrapped",
-        SLOTS,
-        "    except Exception:\n        _unwrap()\n        raise",
-        "    except ZeroDivisionError:\n        raise",
-        (f"{NEO}::test_a_start_that_fails_midway_leaves_nothing_wrapped",),
-    ),
-    Mutation(
-        "neo-wrapped-for-good",
-        SLOTS,
-        "        engines.drop(list(kept.engines))\n    _unwrap()\n",
-        "        engines.drop(list(kept.engines))\n",
-        (f"{NEO}::test_all_is_undone_when_the_page_is_reloaded",),
-    ),
-    Mutation(
         "neo-one-key-for-both-passes",
         TRACES,
         "        return key if running.job is None else (*key, sd_models.model_data.forge_hash)",

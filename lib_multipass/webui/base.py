@@ -136,11 +136,12 @@ ROOMS = {
         "adetailer_inputs": "ADetailer's components on the txt2img tab",
         "overrides_of": "settings by name from the page's Override settings",
         "plots": "the modules of the X/Y/Z plot",
-        "on_app_started": "calls back when the server starts",
-        "on_before_ui": "calls back before the page is built",
         "serves_api": "whether the webui serves its API",
     },
-    "slots": {"install": "wraps the slots, and undoes all of it when the webui reloads its page"},
+    "slots": {
+        "install": "wraps the slots, and undoes all of it when the webui reloads its page",
+        "give_back": "undoes it at once, however far it has come",
+    },
 }
 """Rooms, and what each of their operations is."""
 
@@ -181,6 +182,14 @@ WITHIN = {
         "in_force": "a setting in a job, its overrides included",
     },
     "parts": {"held_bytes": "bytes of a split model on the device", "is_split": "whether a loaded model is in parts"},
+    "slots": {
+        "SLOTS": "slot, what has the function, and its name",
+        "OWN": "what else is wrapped, with its wrapper",
+        "FITS": "what fits a slot's wrapper to this family's function",
+        "CALLS": "what else is called at an event of the webui",
+        "MORE": "what else is installed and uninstalled",
+        "let_go": "leaves nothing that only we would clear up later",
+    },
     "stages": {"why_not": "why no first pass of a job can be kept; empty if one can"},
     "vaes": {
         "automatic": "the file that Automatic means for a checkpoint",

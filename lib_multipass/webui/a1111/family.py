@@ -1,5 +1,6 @@
 """The rooms of the door in AUTOMATIC1111's WebUI 1.6.0 to 1.10.1."""
 
+from lib_multipass.webui import wrapping
 from lib_multipass.webui.a1111 import (
     adetailer,
     beginnings,
@@ -18,13 +19,16 @@ from lib_multipass.webui.a1111 import (
     parts,
     pass_vae,
     pictures,
-    slots,
     stages,
     status,
     swaps,
     ui,
     vaes,
 )
+from lib_multipass.webui.a1111 import slots as own_slots
+from lib_multipass.webui.over import Over
+
+slots = Over(own_slots, wrapping)
 
 __all__ = [
     "adetailer",

@@ -1,5 +1,6 @@
 """The rooms of the door in Forge Neo: those of A1111 that hold there, and what differs."""
 
+from lib_multipass.webui import wrapping
 from lib_multipass.webui.a1111 import (
     adetailer,
     beginnings,
@@ -33,7 +34,6 @@ from lib_multipass.webui.forge import (
     models,
     parts,
     pass_vae,
-    slots,
     swaps,
 )
 from lib_multipass.webui.forge import (
@@ -41,6 +41,9 @@ from lib_multipass.webui.forge import (
 )
 from lib_multipass.webui.forge import (
     pictures as own_pictures,
+)
+from lib_multipass.webui.forge import (
+    slots as own_slots,
 )
 from lib_multipass.webui.forge import (
     stages as own_stages,
@@ -55,6 +58,7 @@ files = Over(own_files, a1111_files)
 hardware = Over(own_hardware, a1111_hardware)
 options = Over(own_options, a1111_options)
 pictures = Over(own_pictures, a1111_pictures)
+slots = Over(own_slots, wrapping)
 stages = Over(own_stages, a1111_stages)
 vaes = Over(own_vaes, a1111_vaes)
 
