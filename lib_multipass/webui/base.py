@@ -162,9 +162,9 @@ WITHIN = {
     },
     "hardware": {
         "computes_in_half": "whether the webui computes in half precision",
-        "cuda_index": "the number of the CUDA device; None if there is none",
         "files_go_to_the_device": "whether files are read into VRAM",
         "is_split": "whether a checkpoint is moved in parts",
+        "noise_kept": "while it lasts, nothing draws of a job's random numbers",
         "vram_to_plan": "free and total bytes that checkpoints can be parked on",
     },
     "lending": {
