@@ -46,7 +46,7 @@ KEPT_STAGES = [
     Mutation(
         "a-jobs-infotext-stays-noted",
         "passes/sampled.py",
-        "        vars(p).update({name: before[name] for name in _WRITTEN if name not in replaced})",
+        "        vars(p).update({name: before[name] for name in WRITTEN if name not in replaced})",
         "        pass",
         (f"{STAGES}::test_the_infotext_is_the_jobs_own_again_after_sampling",),
     ),

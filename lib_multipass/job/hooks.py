@@ -91,7 +91,7 @@ def _let_go(p: Any) -> None:
 
 def read_ahead(p: Any) -> None:
     """A pass is about to sample: read what comes next meanwhile."""
-    ahead = running.part(Ahead) if running.job_of(p) is not None else None
+    ahead = running.part_of(p, Ahead)
     if ahead is not None:
         ahead.read()
 
