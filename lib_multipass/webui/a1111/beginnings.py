@@ -185,7 +185,6 @@ def ahead(p: Any, count: int) -> Iterator[None]:
 
     The progress counts them as parts of the job.
     """
-    from modules import extra_networks
     from modules.sd_hijack import model_hijack
 
     fields, states = dict(vars(p)), stages.generators()
@@ -202,15 +201,11 @@ def ahead(p: Any, count: int) -> Iterator[None]:
             known.update(before)
         model_hijack.comments[:] = comments
         stages.put_back(states)
-        if not p.disable_extra_networks:
-            with devices.autocast():
-                extra_networks.activate(p, p.extra_network_data)
+        _activate_networks(p)
 
 
 def make(p: Any, number: int) -> None:
     """Make the first pass of a batch, as the webui does in its own loop, without the scripts that work in each."""
-    from modules import extra_networks
-
     shared.state.nextjob()
     p.iteration = number
     batch = slice(number * p.batch_size, (number + 1) * p.batch_size)
@@ -219,9 +214,7 @@ def make(p: Any, number: int) -> None:
     known = ("subseeds", "subseed_strength", "seed_resize_from_h", "seed_resize_from_w")
     p.rng = rng.ImageRNG((4, p.height // 8, p.width // 8), p.seeds, **{name: getattr(p, name) for name in known})
     p.parse_extra_network_prompts()
-    if not p.disable_extra_networks:
-        with devices.autocast():
-            extra_networks.activate(p, p.extra_network_data)
+    _activate_networks(p)
     p.setup_conds()
     with devices.without_autocast() if devices.unet_needs_upcast else devices.autocast():
         p.sample(p.c, p.uc, p.seeds, p.subseeds, p.subseed_strength, p.prompts)
@@ -232,12 +225,16 @@ def catch_up(p: Any) -> None:
 
     What follows at every swap is done already: tiling, embeddings, the noise schedule.
     """
-    from modules import extra_networks
-
     model = sd_models.model_data.sd_model
     p.sd_model_name, p.sd_model_hash = model.sd_checkpoint_info.name_for_extra, model.sd_model_hash
     p.sd_vae_name, p.sd_vae_hash = sd_vae.get_loaded_vae_name(), sd_vae.get_loaded_vae_hash()
     sd_models.apply_token_merging(model, p.get_token_merging_ratio())
+    _activate_networks(p)
+
+
+def _activate_networks(p: Any) -> None:
+    from modules import extra_networks
+
     if not p.disable_extra_networks:
         with devices.autocast():
             extra_networks.activate(p, p.extra_network_data)

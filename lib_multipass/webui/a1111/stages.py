@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 import torch
 from modules import devices, processing, rng, script_callbacks, sd_models, sd_unet, sd_vae, shared
 from PIL import Image
 
+from lib_multipass.memory.headers import state_of
 from lib_multipass.plan.alike import ACT_THROUGH_THE_JOB, UnlikeError, fields_that_act, options_that_act
 from lib_multipass.plan.our_settings import DEFAULTS, STAGES
 from lib_multipass.webui.a1111 import adetailer, digests, forge_models, hardware, loras
@@ -159,11 +160,7 @@ def _file_of(kind: str, name: str) -> str | None:
 
 def stamp(file: str | None) -> tuple[Any, ...]:
     """A file's name, size and time of change; the name alone if it is not there."""
-    try:
-        state = Path(file or "").stat() if file else None
-    except OSError:
-        state = None
-    return (file, state.st_size, state.st_mtime_ns) if state else (file,)
+    return (file, *((file and state_of(file)) or ()))
 
 
 def decoded_with() -> dict[str, Any]:
