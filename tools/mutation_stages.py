@@ -263,8 +263,8 @@ KEPT_STAGES = [
     Mutation(
         "networks-of-a-batch-ahead-stay",
         "webui/a1111/beginnings.py",
-        "        if not p.disable_extra_networks:\n            with",
-        "        if False:\n            with",
+        "        _activate_networks(p)",
+        "        pass",
         (f"{PUT_OFF}::test_the_running_batch_is_as_it_was_after_first_passes_ahead",),
     ),
     Mutation(
