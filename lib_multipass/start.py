@@ -32,7 +32,7 @@ def start(extension: str) -> tuple[ModuleType, ModuleType]:
 
     host.open(family)
     off.because(reason)
-    host.slots.install(extension, off.wrappers(), (), off.end)
+    host.slots.install(extension, off.wrappers(), (), lambda: None)
     return off, off
 
 

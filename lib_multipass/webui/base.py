@@ -230,10 +230,10 @@ class Host:
         """Let this family serve from now on.
 
         Args:
-            family: a module whose ``__all__`` names its rooms.
+            family: a module that names its rooms.
         """
         vars(self).clear()
-        vars(self).update({room: getattr(family, room) for room in family.__all__})
+        vars(self).update({room: getattr(family, room) for room in {**ROOMS, **WITHIN} if hasattr(family, room)})
 
     def __getattr__(self, room: str) -> Any:
         raise AttributeError(f"the webui that serves has no {room}; see lib_multipass.webui.base")

@@ -31,11 +31,9 @@ def rooms_of(family: Path) -> dict[str, list[Path]]:
         if isinstance(node, ast.ImportFrom) and node.module != "lib_multipass.webui.over":
             folder = REPOSITORY.joinpath(*node.module.split("."))
             found |= {alias.asname or alias.name: [folder / f"{alias.name}.py"] for alias in node.names}
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            found[node.targets[0].id] = [found[argument.id][0] for argument in node.value.args]
         elif isinstance(node, ast.Assign):
-            return {name: found[name] for name in ast.literal_eval(node.value)}
-    raise AssertionError(f"{family} names no rooms")
+            found[node.targets[0].id] = [found[argument.id][0] for argument in node.value.args]
+    return {room: files for room, files in found.items() if room in EVERYTHING}
 
 
 def defined(path: Path) -> dict[str, list[str] | None]:

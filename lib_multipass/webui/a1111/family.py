@@ -1,5 +1,7 @@
 """The rooms of the door in AUTOMATIC1111's WebUI 1.6.0 to 1.10.1."""
 
+# ruff: noqa: F401 - what is imported here is the family's
+
 from lib_multipass.webui import wrapping
 from lib_multipass.webui.a1111 import (
     adetailer,
@@ -29,29 +31,3 @@ from lib_multipass.webui.a1111 import slots as own_slots
 from lib_multipass.webui.over import Over
 
 slots = Over(own_slots, wrapping)
-
-__all__ = [
-    "adetailer",
-    "beginnings",
-    "checkpoints",
-    "controls",
-    "features",
-    "files",
-    "gathering",
-    "hardware",
-    "hashes",
-    "lending",
-    "lora_memory",
-    "loras",
-    "models",
-    "options",
-    "parts",
-    "pass_vae",
-    "pictures",
-    "slots",
-    "stages",
-    "status",
-    "swaps",
-    "ui",
-    "vaes",
-]

@@ -1,5 +1,7 @@
 """The rooms of the door in Forge Neo: those of A1111 that hold there, and what differs."""
 
+# ruff: noqa: F401 - what is imported here is the family's
+
 from lib_multipass.webui import wrapping
 from lib_multipass.webui.a1111 import (
     adetailer,
@@ -19,15 +21,9 @@ from lib_multipass.webui.a1111 import options as a1111_options
 from lib_multipass.webui.a1111 import pictures as a1111_pictures
 from lib_multipass.webui.a1111 import stages as a1111_stages
 from lib_multipass.webui.a1111 import vaes as a1111_vaes
-from lib_multipass.webui.forge import (
-    features as own_features,
-)
-from lib_multipass.webui.forge import (
-    files as own_files,
-)
-from lib_multipass.webui.forge import (
-    hardware as own_hardware,
-)
+from lib_multipass.webui.forge import features as own_features
+from lib_multipass.webui.forge import files as own_files
+from lib_multipass.webui.forge import hardware as own_hardware
 from lib_multipass.webui.forge import (
     lending,
     lora_memory,
@@ -36,21 +32,11 @@ from lib_multipass.webui.forge import (
     pass_vae,
     swaps,
 )
-from lib_multipass.webui.forge import (
-    options as own_options,
-)
-from lib_multipass.webui.forge import (
-    pictures as own_pictures,
-)
-from lib_multipass.webui.forge import (
-    slots as own_slots,
-)
-from lib_multipass.webui.forge import (
-    stages as own_stages,
-)
-from lib_multipass.webui.forge import (
-    vaes as own_vaes,
-)
+from lib_multipass.webui.forge import options as own_options
+from lib_multipass.webui.forge import pictures as own_pictures
+from lib_multipass.webui.forge import slots as own_slots
+from lib_multipass.webui.forge import stages as own_stages
+from lib_multipass.webui.forge import vaes as own_vaes
 from lib_multipass.webui.over import Over
 
 features = Over(own_features, a1111_features)
@@ -61,29 +47,3 @@ pictures = Over(own_pictures, a1111_pictures)
 slots = Over(own_slots, wrapping)
 stages = Over(own_stages, a1111_stages)
 vaes = Over(own_vaes, a1111_vaes)
-
-__all__ = [
-    "adetailer",
-    "beginnings",
-    "checkpoints",
-    "controls",
-    "features",
-    "files",
-    "gathering",
-    "hardware",
-    "hashes",
-    "lending",
-    "lora_memory",
-    "loras",
-    "models",
-    "options",
-    "parts",
-    "pass_vae",
-    "pictures",
-    "slots",
-    "stages",
-    "status",
-    "swaps",
-    "ui",
-    "vaes",
-]
