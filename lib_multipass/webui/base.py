@@ -146,7 +146,6 @@ ROOMS = {
 """Rooms, and what each of their operations is."""
 
 WITHIN = {
-    "checkpoints": {"alias_of": "a name that leads to this very checkpoint"},
     "controls": {"hires_defaults": "what the page shows at first for the hires pass"},
     "features": {
         "beyond": "architectures that cannot be loaded",
@@ -156,9 +155,7 @@ WITHIN = {
     },
     "files": {
         "loading": "how the webui loads a checkpoint",
-        "most_copies": "bytes of copies that LoRAs may make",
         "read_bytes": "bytes of RAM that a file takes while it is loaded",
-        "resident_size": "bytes that are on the device at once",
     },
     "hardware": {
         "computes_in_half": "whether the webui computes in half precision",
@@ -179,7 +176,6 @@ WITHIN = {
     "options": {
         "can_override": "whether an override of a setting can be taken back",
         "disables": "whether the user has disabled an extension",
-        "in_force": "a setting in a job, its overrides included",
     },
     "parts": {"held_bytes": "bytes of a split model on the device", "is_split": "whether a loaded model is in parts"},
     "slots": {

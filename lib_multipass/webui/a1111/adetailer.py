@@ -14,7 +14,7 @@ from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.situation import Faces
 from lib_multipass.plan.vae_choice import SETTING
-from lib_multipass.webui.a1111 import features
+from lib_multipass.webui.a1111 import checkpoints, features
 from lib_multipass.webui.base import host
 
 CHECKPOINT = "sd_model_checkpoint"
@@ -41,7 +41,7 @@ def in_job(p: Any, roles: Roles) -> Faces:
         _checkpoints(args, roles.base),
         known,
         _lost(args),
-        alias=host.checkpoints.alias_of(roles.faces) if roles.faces is not None else "",
+        alias=checkpoints.alias_of(roles.faces) if roles.faces is not None else "",
         frozen=host.options.is_frozen(CHECKPOINT),
         can_override=[name for name in (SETTING, CLIP_SKIP) if host.options.can_override(name)],
         clip_skip=overrides.get(CLIP_SKIP, shared.opts.CLIP_stop_at_last_layers),

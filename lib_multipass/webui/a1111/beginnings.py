@@ -16,7 +16,7 @@ from lib_multipass.memory.placement import VRAM
 from lib_multipass.plan.alike import DERIVED_FIELDS, UnlikeError, fields_that_act
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import kept, running
-from lib_multipass.webui.a1111 import digests, forge_models, hardware, stages
+from lib_multipass.webui.a1111 import digests, forge_models, hardware, options, stages
 from lib_multipass.webui.base import host
 
 _NAMES = ("sd_model_name", "sd_model_hash", "sd_vae_name", "sd_vae_hash")
@@ -45,7 +45,7 @@ def asked_from(p: Any, base: Checkpoint) -> dict[str, Any]:
         "asked": {name: getattr(p, name, None) for name in _ASKED},
         "scripts": stages.arguments(p),
         "base": base.filename,
-        "vae": host.options.in_force(p, "sd_vae"),
+        "vae": options.in_force(p, "sd_vae"),
     }
 
 

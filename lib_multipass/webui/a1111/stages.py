@@ -14,7 +14,7 @@ from PIL import Image
 from lib_multipass.memory.headers import state_of
 from lib_multipass.plan.alike import ACT_THROUGH_THE_JOB, UnlikeError, fields_that_act, options_that_act
 from lib_multipass.plan.our_settings import DEFAULTS, STAGES
-from lib_multipass.webui.a1111 import adetailer, digests, forge_models, hardware, loras
+from lib_multipass.webui.a1111 import adetailer, digests, forge_models, hardware, loras, options
 from lib_multipass.webui.a1111.digests import raw  # noqa: F401 - an operation of this room
 from lib_multipass.webui.base import host
 
@@ -27,7 +27,7 @@ _MODEL_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".onnx")
 def allowance(p: Any) -> int:
     """Bytes of RAM that kept stages may take in a job; without one, as the setting stands."""
     usual = DEFAULTS[STAGES]
-    return int(1e6 * (host.options.get(STAGES, usual) if p is None else host.options.in_force(p, STAGES, usual)))
+    return int(1e6 * (host.options.get(STAGES, usual) if p is None else options.in_force(p, STAGES, usual)))
 
 
 def why_not(p: Any) -> str:
@@ -38,7 +38,7 @@ def why_not(p: Any) -> str:
     """
     if forge_models.is_one(sd_models.model_data.sd_model):
         return "that was not tried in reForge"
-    if any(host.options.in_force(p, f"hypertile_enable_{part}", False) for part in ("unet", "vae")):
+    if any(options.in_force(p, f"hypertile_enable_{part}", False) for part in ("unet", "vae")):
         return "Hypertile draws random numbers of its own"
     others = _others_at_each_step()
     return f"{', '.join(others)} may work in it in a way that cannot be told" if others else ""
