@@ -1,0 +1,46 @@
+"""A running webui in which the start fails at its last step: it runs as without us, and refuses ticked jobs."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from support.client import RefusedError
+from support.jobs import B, hires, multipass, warm
+
+pytestmark = pytest.mark.real
+
+UNLIKE = """
+import sys
+
+from modules import shared
+
+section = shared.options_section
+
+
+def options_section(*args, **kwargs):
+    if sys._getframe(1).f_globals["__name__"].startswith("lib_multipass"):
+        raise RuntimeError("unlike the others")
+    return section(*args, **kwargs)
+
+
+shared.options_section = options_section
+"""
+"""Another extension, which comes before ours."""
+
+
+def test_nothing_of_ours_stays_but_the_refusal(pair, start, tmp_path):
+    scripts = tmp_path / "a-fork" / "scripts"
+    scripts.mkdir(parents=True)
+    (scripts / "unlike.py").write_text(UNLIKE, encoding="utf-8")
+    expected = warm(pair.stock, **hires())
+    with start(neighbours=[scripts.parent]) as server:
+        client = server.client
+        assert "Multipass is off: this webui lacks something (unlike the others)" in server.log
+        assert "Traceback" not in server.log
+        assert not [name for name in client.get("/sdapi/v1/options") if name.startswith("multipass")]
+        assert requests.get(f"{client.url}/multipass/v1/state", timeout=60).status_code == 404
+        with pytest.raises(RefusedError, match="unlike the others"):
+            client.txt2img(**hires(), alwayson_scripts=multipass(True, B))
+        assert warm(server, **hires()).same_as(expected)
+        assert warm(server, **hires(), hr_checkpoint_name=B).same_as(warm(pair.stock, **hires(), hr_checkpoint_name=B))
