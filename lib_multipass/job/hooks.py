@@ -65,7 +65,10 @@ def _run(p: Any, args: PassArgs) -> None:
     try:
         job.begin(p)
         kept.has_swapped = True
-        host.models.keep(plan.decision, plan.base)
+        if plan.decision is None:
+            host.models.let_go(plan.base)
+        else:
+            host.models.keep(plan.decision, plan.base)
     except Exception as error:
         job.end(error)
         raise

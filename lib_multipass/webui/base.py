@@ -42,7 +42,7 @@ ROOMS = {
         "active": "the checkpoint that the webui works with; None without one",
         "activate": "makes one active, without a word in the webui's settings",
         "is_in_memory": "whether no file has to be read for a checkpoint",
-        "keep": "keeps a job's checkpoints as decided, or as the user's own settings say",
+        "keep": "keeps a job's checkpoints as decided",
         "let_go": "returns to what the user's own settings keep",
         "mend": "lets models lie whole again after memory ran out",
         "users_limit": "how many checkpoints the user's own settings keep",

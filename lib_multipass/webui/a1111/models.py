@@ -27,16 +27,13 @@ def users_park_in_ram() -> bool:
     return bool(options.users_own(limits.KEEP_IN_CPU))
 
 
-def keep(decision: Decision | None, first: Checkpoint) -> None:
+def keep(decision: Decision, first: Checkpoint) -> None:
     """Keep the job's checkpoints as decided, once they are loaded, and let go of what is in their way, at once.
 
     Args:
-        decision: where each goes; None leaves it to the user's own settings.
+        decision: where each goes.
         first: the one that the job needs first.
     """
-    if decision is None:
-        let_go(first)
-        return
     kept.decision = decision
     gone = DISK in decision.places.values()
     slots = len(decision.kept) + len(decision.others) + gone
