@@ -1,4 +1,4 @@
-"""A running webui in which the start fails at its last step: it runs as without us, and refuses ticked jobs."""
+"""A running webui in which the start fails late: it runs as without us, and refuses ticked jobs."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ pytestmark = pytest.mark.real
 UNLIKE = """
 import sys
 
-from modules import shared
+from modules import script_callbacks
 
-section = shared.options_section
+register, failed = script_callbacks.on_script_unloaded, []
 
 
-def options_section(*args, **kwargs):
-    if sys._getframe(1).f_globals["__name__"].startswith("lib_multipass"):
+def on_script_unloaded(*args, **kwargs):
+    if not failed and sys._getframe(1).f_globals["__name__"].startswith("lib_multipass"):
+        failed.append(args)
         raise RuntimeError("unlike the others")
-    return section(*args, **kwargs)
+    return register(*args, **kwargs)
 
 
-shared.options_section = options_section
+script_callbacks.on_script_unloaded = on_script_unloaded
 """
 """Another extension, which comes before ours."""
 
