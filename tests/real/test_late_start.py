@@ -37,6 +37,7 @@ def test_nothing_of_ours_stays_but_the_refusal(pair, start, tmp_path):
     expected = warm(pair.stock, **hires())
     with start(neighbours=[scripts.parent]) as server:
         client = server.client
+        client.afresh, client.by_hand = pair.stock.client.afresh, pair.stock.client.by_hand
         assert "Multipass is off: this webui lacks something (unlike the others)" in server.log
         assert "Traceback" not in server.log
         assert not [name for name in client.get("/sdapi/v1/options") if name.startswith("multipass")]
