@@ -13,6 +13,7 @@ NEO = (
     *(f"modules.sd_models.{name}" for name in ("checkpoints_list", "checkpoint_aliases", "SdModelData.set_sd_model")),
     *(f"modules.sd_vae.{name}" for name in ("vae_dict", "store_base_vae", "restore_base_vae", "refresh_vae_list")),
     *(f"modules.patches.{name}" for name in ("patch", "original", "undo", "originals")),
+    "modules.script_callbacks.remove_current_script_callbacks",
     *(f"modules.processing.{name}" for name in ("forge_model_reload", "need_global_unload", "opt_f")),
     "modules.processing.StableDiffusionProcessing.cached_params",
     "modules.processing.StableDiffusionProcessing.parse_extra_network_prompts",

@@ -32,7 +32,7 @@ def start(extension: str) -> tuple[ModuleType, ModuleType]:
 
     host.open(family)
     off.because(reason)
-    host.slots.install(extension, off.wrappers(), off.end)
+    host.slots.install(extension, off.wrappers(), (), lambda: None)
     return off, off
 
 
@@ -42,11 +42,13 @@ def _serve(extension: str, name: str) -> tuple[ModuleType, ModuleType]:
     from lib_multipass.job import hooks, jobs
     from lib_multipass.page import panel, plot, settings
 
-    made = wrappers()
-    settings.add()
-    endpoints.install()
-    plot.install()
-    host.slots.install(extension, made, jobs.leave)
+    calls = ("app_started", endpoints.add), ("before_ui", plot.add)
+    try:
+        host.slots.install(extension, wrappers(), calls, jobs.leave)
+        settings.add()  # last: the page asks the family that serves for what they offer
+    except Exception:
+        host.slots.give_back()
+        raise
     return hooks, panel
 
 

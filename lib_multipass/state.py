@@ -62,6 +62,10 @@ class Running:
         """The running job's part of this kind; None without a job, and once the part was left."""
         return None if self.job is None else self.job.parts.get(kind)
 
+    def part_of(self, p: Any, kind: type[P]) -> P | None:
+        """The part of this kind of the job that ``p`` itself runs; None for a copy of ``p``, and as :meth:`part`."""
+        return None if self.job_of(p) is None else self.part(kind)
+
     def job_of(self, p: Any) -> Any:
         """The Multipass job that ``p`` itself runs; a copy of ``p`` is none."""
         return self.job if self.job is not None and self.job.owner() is p else None

@@ -115,7 +115,7 @@ JOBS = [
     ),
     Mutation(
         "a-load-draws-random-numbers",
-        "webui/a1111/swaps.py",
+        "webui/a1111/hardware.py",
         "    with torch.random.fork_rng(devices=[] if index is None else [index]):",
         "    if index is None or index is not None:",
         ("test_noise.py",),

@@ -46,7 +46,7 @@ KEPT_STAGES = [
     Mutation(
         "a-jobs-infotext-stays-noted",
         "passes/sampled.py",
-        "        vars(p).update({name: before[name] for name in _WRITTEN if name not in replaced})",
+        "        vars(p).update({name: before[name] for name in WRITTEN if name not in replaced})",
         "        pass",
         (f"{STAGES}::test_the_infotext_is_the_jobs_own_again_after_sampling",),
     ),
@@ -74,7 +74,7 @@ KEPT_STAGES = [
     Mutation(
         "networks-in-force-do-not-count",
         "webui/a1111/stages.py",
-        '        "loaded networks": host.loras.in_force(),\n',
+        '        "loaded networks": loras.in_force(),\n',
         "",
         (f"{STAGES}::test_networks_that_act_although_none_is_named_count",),
     ),
@@ -88,8 +88,8 @@ KEPT_STAGES = [
     Mutation(
         "weights-do-not-count",
         "webui/a1111/stages.py",
-        "(stamp(model.sd_checkpoint_info.filename), digests.weights(model.model))",
-        "stamp(model.sd_checkpoint_info.filename)",
+        "return [digests.weights(model.model), *schedule,",
+        "return [*schedule,",
         (f"{STAGES}::test_a_model_that_was_merged_in_memory_makes_it_anew",),
     ),
     Mutation(
@@ -263,8 +263,8 @@ KEPT_STAGES = [
     Mutation(
         "networks-of-a-batch-ahead-stay",
         "webui/a1111/beginnings.py",
-        "        if not p.disable_extra_networks:\n            with",
-        "        if False:\n            with",
+        "        _activate_networks(p)",
+        "        pass",
         (f"{PUT_OFF}::test_the_running_batch_is_as_it_was_after_first_passes_ahead",),
     ),
     Mutation(
@@ -294,5 +294,40 @@ KEPT_STAGES = [
         "    if not running.is_swapping:\n",
         "    if True:\n",
         ("hooks/test_put_off_edges.py::test_what_loras_have_kept_of_another_checkpoint_is_no_weight_of_a_files",),
+    ),
+    *(
+        Mutation(name, "webui/a1111/patchers.py", text, instead, (f"hooks/test_patchers.py::{test}",))
+        for name, text, instead, test in (
+            (
+                "what-works-in-a-forks-pass-does-not-count",
+                "    if any(map(_does_something, (now, usual))) or not _are_alike(now, usual):\n",
+                "    if False:\n",
+                "test_what_works_in_a_pass_cannot_be_compared",
+            ),
+            (
+                "what-works-in-a-forks-model-does-not-count",
+                "any(map(_does_something, (now, usual))) or ",
+                "",
+                "test_nor_what_works_in_the_model_itself",
+            ),
+            (
+                "loras-count-as-a-forks-own-weights",
+                "        kept = patcher.backup.get(name)\n",
+                "        kept = None\n",
+                "test_it_is_the_same_while_a_lora_is_worked_in",
+            ),
+            (
+                "a-forks-noise-schedule-does-not-count",
+                ', "noise schedule": _schedule(now.model)',
+                "",
+                "test_another_noise_schedule_makes_another",
+            ),
+            (
+                "what-works-in-a-forks-vae-does-not-count",
+                "    if vae is not model.forge_objects_after_applying_lora.vae:\n",
+                "    if False:\n",
+                "test_a_vae_that_something_works_in_cannot_be_compared",
+            ),
+        )
     ),
 ]

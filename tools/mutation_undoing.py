@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tools.mutation import AS_BEFORE, ENDINGS, HOOKS, LENT, PROGRESS, ROWS, UNDOING, UNLOADING, Mutation
 
+WRAPPING, STARTING = "webui/wrapping.py", "test_start.py"
+
 FINALLY = [
     Mutation(
         "room-stays",
@@ -93,26 +95,38 @@ FINALLY = [
 
 RELOADING = [
     *(
-        Mutation(name, "webui/a1111/slots.py", text, replacement, (UNLOADING,))
-        for name, text, replacement in (
-            ("the-running-job-outlives-the-extension", "    before_unload()\n    pass_vae", "    pass_vae"),
-            ("a-vae-outlives-the-extension", "    pass_vae.settle()\n", ""),
-            ("a-kept-vae-outlives-the-extension", "    pass_vae.forget()\n", ""),
-            ("kept-checkpoints-outlive-the-extension", "        models.let_go(None)", "        pass"),
-            ("wrappers-outlive-the-extension", "            patches.undo(KEY, owner, name)", "            pass"),
-            ("properties-outlive-the-extension", "    limits.uninstall()\n", ""),
+        Mutation(name, f"webui/{file}.py", text, replacement, (UNLOADING,))
+        for name, file, text, replacement in (
+            ("the-running-job-outlives-the-extension", "wrapping", "    before_unload()\n", ""),
+            ("a-vae-outlives-the-extension", "a1111/slots", "    pass_vae.settle()\n", ""),
+            ("a-kept-vae-outlives-the-extension", "a1111/slots", "    pass_vae.forget()\n", ""),
+            ("kept-checkpoints-outlive-the-extension", "a1111/slots", "        models.let_go(None)", "        pass"),
+            ("wrappers-outlive-the-extension", "wrapping", "        patches.undo(KEY, owner, name)", "        pass"),
+            ("properties-outlive-the-extension", "wrapping", "        more.uninstall()", "        pass"),
+        )
+    ),
+    *(
+        Mutation(name, file, text, replacement, (STARTING,))
+        for name, file, text, replacement in (
+            ("a-start-that-fails-leaves-all", "start.py", "        host.slots.give_back()\n", ""),
+            (
+                "a-start-that-fails-leaves-callbacks",
+                WRAPPING,
+                "    script_callbacks.remove_current_script_callbacks()",
+                "",
+            ),
         )
     ),
     Mutation(
         "the-first-wrapper-outlives-the-extension",
-        "webui/a1111/slots.py",
-        "    for owner, name, _ in places():\n        if patches.original(KEY, owner, name) is not None:",
-        "    for owner, name, _ in list(places())[1:]:\n        if patches.original(KEY, owner, name) is not None:",
-        (f"{ENDINGS}::test_nothing_is_left_on_the_webuis_classes",),
+        WRAPPING,
+        "    for owner, name in [*patches.originals[KEY]]:",
+        "    for owner, name in [*patches.originals[KEY]][1:]:",
+        (f"{ENDINGS}::test_nothing_is_left_on_the_webuis_classes", UNLOADING),
     ),
     Mutation(
         "another-extensions-wrapper-is-passed-by",
-        "webui/a1111/slots.py",
+        WRAPPING,
         "make(getattr(owner, name))",
         'make(globals().setdefault("_first", {}).setdefault((owner, name), getattr(owner, name)))',
         (f"{ENDINGS}::test_another_extensions_wrappers_below_ours",),

@@ -17,12 +17,8 @@ from lib_multipass.webui import host
 from lib_multipass.words import MultipassError
 
 
-def install() -> None:
-    """Add the endpoints whenever the webui starts its server; only if its own API is on."""
-    host.ui.on_app_started(_add)
-
-
-def _add(_demo: Any, app: FastAPI) -> None:
+def add(_demo: Any, app: FastAPI) -> None:
+    """Add the endpoints, if the webui's own API is on. It calls this whenever it starts its server."""
     if not host.ui.serves_api():
         return
     guards = [Depends(_authorised)] if host.options.flag("api_auth") else []

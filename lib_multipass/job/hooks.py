@@ -65,7 +65,10 @@ def _run(p: Any, args: PassArgs) -> None:
     try:
         job.begin(p)
         kept.has_swapped = True
-        host.models.keep(plan.decision, plan.base)
+        if plan.decision is None:
+            host.models.let_go(plan.base)
+        else:
+            host.models.keep(plan.decision, plan.base)
     except Exception as error:
         job.end(error)
         raise
@@ -91,7 +94,7 @@ def _let_go(p: Any) -> None:
 
 def read_ahead(p: Any) -> None:
     """A pass is about to sample: read what comes next meanwhile."""
-    ahead = running.part(Ahead) if running.job_of(p) is not None else None
+    ahead = running.part_of(p, Ahead)
     if ahead is not None:
         ahead.read()
 

@@ -30,7 +30,7 @@ class Job:
         self.number = running.new_number()
         self.owner: Callable[[], Any] = weakref.ref(p)
         self.plan = plan
-        self.journal = Journal(plan.base.filename)
+        self.journal = Journal()
         self.parts: dict[type[Part], Part] = {}
         """By kind, what holds now."""
         self._stack = ExitStack()

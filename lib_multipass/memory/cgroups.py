@@ -72,7 +72,10 @@ def left(limit: str | None, used: str | None, stat: str | None, cache: tuple[str
 
 def _left_in(version: int, folder: str, read: Callable[[str], str | None]) -> int | None:
     limit, used, cache = _FILES[version]
-    return left(read(f"{folder}/{limit}"), read(f"{folder}/{used}"), read(f"{folder}/memory.stat"), cache)
+    most = read(f"{folder}/{limit}")
+    if left(most, "0", None, ()) is None:  # most groups have no limit
+        return None
+    return left(most, read(f"{folder}/{used}"), read(f"{folder}/memory.stat"), cache)
 
 
 def _number(text: str | None) -> int | None:

@@ -13,6 +13,7 @@ from math import prod
 
 from lib_multipass.memory.header_text import BITS, Kind
 from lib_multipass.memory.headers import Facts, facts_from, state_of
+from lib_multipass.memory.missing import plain
 
 DTYPES = {
     "float64": "F64",
@@ -29,8 +30,6 @@ DTYPES = {
     "bool": "BOOL",
 }
 """The names of dtypes in safetensors files by those in torch."""
-
-_WRAPPER = ".wrapped."
 
 _seen: dict[str, tuple[tuple[int, int], Facts]] = {}
 
@@ -51,7 +50,7 @@ def model_facts(tensors: Mapping[str, tuple[str, tuple[int, ...]]]) -> Facts:
             continue
         count, known = prod(shape), DTYPES[dtype]
         made = Kind(known, tuple(shape), count, count * BITS[known] // 8)
-        named[name.replace(_WRAPPER, ".")] = kinds.setdefault((known, made.shape), made)
+        named[plain(name)] = kinds.setdefault((known, made.shape), made)
     return facts_from(0, named)
 
 

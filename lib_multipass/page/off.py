@@ -40,10 +40,6 @@ def wrappers() -> dict[str, Callable[[Callable], Callable]]:
     return {"init": refusal.raising, "close": refusal.telling}
 
 
-def end() -> None:
-    """Nothing of ours runs here."""
-
-
 def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
     """Build the sentence, and as many hidden inputs as the panel has, so that a request's arguments still come here."""
     with gr.Accordion(NAME, open=False, elem_id=elem_id("off")):

@@ -15,11 +15,12 @@ from typing import Any
 import gradio as gr
 
 from lib_multipass.plan import pasting
+from lib_multipass.plan.hires import SAME_CHECKPOINT
 from lib_multipass.webui import host
 from lib_multipass.words import log
 
-HIRES_CHECKPOINT, SAME_CHECKPOINT = "hr_checkpoint", "Use same checkpoint"
-"""Of the webui's own dropdown: its id, and its text for no checkpoint of its own (1.6.0 to 1.10.1)."""
+HIRES_CHECKPOINT = "hr_checkpoint"
+"""The id of the webui's own dropdown (1.6.0 to 1.10.1)."""
 HIRES_CFG = "txt2img_hr_cfg"
 """The id of the webui's own CFG scale for the hires pass, in those that have one (reForge, Forge Neo)."""
 

@@ -18,13 +18,11 @@ from lib_multipass.plan.axes import AXES, Axis
 from lib_multipass.webui import host
 
 
-def install() -> None:
-    """Add the axes whenever the page is about to be built, when all scripts are loaded."""
-    host.ui.on_before_ui(add)
-
-
 def add() -> None:
-    """Add the axes to the plot's list, unless they are there; does nothing in a webui without the plot."""
+    """Add the axes to the plot's list, unless they are there; does nothing in a webui without the plot.
+
+    The webui calls it before it builds the page, when all scripts are loaded.
+    """
     for module in host.ui.plots():
         there = {option.label for option in module.axis_options}
         module.axis_options.extend(_option(module, axis) for axis in AXES if axis.label not in there)

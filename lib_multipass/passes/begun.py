@@ -15,9 +15,6 @@ from lib_multipass.state import kept
 from lib_multipass.webui import host
 from lib_multipass.words import log
 
-_WRITTEN = ("extra_generation_params", "comments")
-"""What of a job many write into."""
-
 
 class Texts:
     """What encoding a batch's texts has written into the job itself."""
@@ -29,9 +26,9 @@ class Texts:
     @contextmanager
     def noted(self, p: Any) -> Iterator[None]:
         """While it lasts, note what is written."""
-        before = {name: dict(getattr(p, name)) for name in _WRITTEN}
+        before = {name: dict(getattr(p, name)) for name in sampled.WRITTEN}
         yield
-        self.written = {name: changed(before[name], getattr(p, name)) for name in _WRITTEN}
+        self.written = {name: changed(before[name], getattr(p, name)) for name in sampled.WRITTEN}
 
     def repeat(self, p: Any) -> None:
         """Write the same."""
@@ -93,7 +90,7 @@ class Batch:
         names, params, comments = host.beginnings.notes(p)
         written = {name: value for name, value in params.items() if self.notes[1].get(name, self) != value}
         fields = {name: value for name, value in changed(self.fields, vars(p)).items() if is_plain(value)}
-        for name in _WRITTEN:
+        for name in sampled.WRITTEN:
             fields.pop(name, None)
         texts = (value for values in self.texts.written.values() for value in values.values())
         if all(map(is_plain, (*written.values(), *texts))):

@@ -71,7 +71,7 @@ def watched(original: Callable) -> Callable:
     """Notes that the job is in its first pass, for :func:`puts_off`."""
 
     def sample(self: Any, *args: Any, **kwargs: Any) -> Any:
-        first = running.part(FirstPass) if running.job_of(self) is not None else None
+        first = running.part_of(self, FirstPass)
         if first is None:
             return original(self, *args, **kwargs)
         first.sampling = self
@@ -101,8 +101,8 @@ def swapping(original: Callable) -> Callable:
     """Does what is to be done before the swap, then swaps."""
 
     def sample_hr_pass(self: Any, samples: Any, decoded_samples: Any, *args: Any, **kwargs: Any) -> Any:
-        job, first, before = running.job_of(self), running.part(FirstPass), running.part(PutOff)
-        if job is None or first is None or before is None:
+        first, before = running.part_of(self, FirstPass), running.part_of(self, PutOff)
+        if first is None or before is None:
             return original(self, samples, decoded_samples, *args, **kwargs)
         if before.makes_ahead:
             return samples

@@ -8,8 +8,7 @@ random generators, is changed as they did.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
@@ -84,16 +83,13 @@ class Stages(Part):
         put_off = running.part(PutOff)
         if latents is not self._latents or latents is None:
             return make()
-        found = None if put_off is None else put_off.pixels()
-        if found is not None:
-            return host.stages.decoded_from([picture.to(device, copy=True) for picture, device in found])
-        if host.status.is_over():
-            return make()
-        made_from = {"of": self._key, "asked": str(asked)}
-        key = _key_of("decoded pass", lambda: {**made_from, **host.stages.decoded_with()})
-        if put_off is not None and not self.in_hires:
-            put_off.decoded(key)
-        found = kept.stages.get(key) if key else None
+        found, key = None if put_off is None else put_off.pixels(), ""
+        if found is None and not host.status.is_over():
+            made_from = {"of": self._key, "asked": str(asked)}
+            key = _key_of("decoded pass", lambda: {**made_from, **host.stages.decoded_with()})
+            if put_off is not None and not self.in_hires:
+                put_off.decoded(key)
+            found = kept.stages.get(key) if key else None
         if found is not None:
             return host.stages.decoded_from([picture.to(device, copy=True) for picture, device in found])
         made = make()
@@ -173,22 +169,16 @@ def in_hires(original: Callable) -> Callable:
     """Is the scope of the hires pass: in it pictures are enlarged for it, and it is sampled."""
 
     def sample_hr_pass(self: Any, *args: Any, **kwargs: Any) -> Any:
-        stages = running.part(Stages)
-        if stages is None or running.job_of(self) is None:
+        stages = running.part_of(self, Stages)
+        if stages is None:
             return original(self, *args, **kwargs)
-        with _in_hires(stages):
+        stages.in_hires = True
+        try:
             return original(self, *args, **kwargs)
+        finally:
+            stages.in_hires = False
 
     return sample_hr_pass
-
-
-@contextmanager
-def _in_hires(stages: Stages) -> Iterator[None]:
-    stages.in_hires = True
-    try:
-        yield
-    finally:
-        stages.in_hires = False
 
 
 def enlarged_once(original: Callable) -> Callable:

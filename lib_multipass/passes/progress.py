@@ -85,8 +85,8 @@ def first_pass(original: Callable) -> Callable:
 
     @wraps(original)
     def sample(self: Any, *args: Any, **kwargs: Any) -> Any:
-        told = running.part(Progress)
-        if told is None or running.job_of(self) is None or host.features.finished_picture(self) is not None:
+        told = running.part_of(self, Progress)
+        if told is None or host.features.finished_picture(self) is not None:
             return original(self, *args, **kwargs)
         with told.at(_FIRST, host.models.active()):
             return original(self, *args, **kwargs)
@@ -99,10 +99,10 @@ def hires_pass(original: Callable) -> Callable:
 
     @wraps(original)
     def sample_hr_pass(self: Any, *args: Any, **kwargs: Any) -> Any:
-        job, told = running.job_of(self), running.part(Progress)
-        if told is None or job is None or host.status.is_over():
+        told = running.part_of(self, Progress)
+        if told is None or host.status.is_over():
             return original(self, *args, **kwargs)
-        with told.at(_SECOND, job.plan.second):
+        with told.at(_SECOND, running.job.plan.second):
             return original(self, *args, **kwargs)
 
     return sample_hr_pass

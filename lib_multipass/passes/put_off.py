@@ -212,7 +212,7 @@ def decided(original: Callable) -> Callable:
     """Decides whether a batch needs the first pass's checkpoint when the webui is about to encode its texts."""
 
     def setup_conds(self: Any, *args: Any, **kwargs: Any) -> Any:
-        part = running.part(PutOff) if running.job_of(self) is not None else None
+        part = running.part_of(self, PutOff)
         if part is None or getattr(self, "is_hr_pass", False):
             return original(self, *args, **kwargs)
         return part.texts_are_final(self, lambda: original(self, *args, **kwargs))
@@ -224,7 +224,7 @@ def named(original: Callable) -> Callable:
     """Lets a job whose swap is put off note its first pass's checkpoint before its first infotext is made."""
 
     def init(self: Any, *args: Any, **kwargs: Any) -> Any:
-        part = running.part(PutOff) if running.job_of(self) is not None else None
+        part = running.part_of(self, PutOff)
         if part is not None:
             part.name(self)
         return original(self, *args, **kwargs)

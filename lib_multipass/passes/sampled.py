@@ -39,22 +39,22 @@ class Sampled:
         return sum(known.nbytes for known in (self.latents, *states))
 
 
-_WRITTEN = ("extra_generation_params", "comments")
-"""Dicts of a job that a sampler writes into."""
+WRITTEN = ("extra_generation_params", "comments")
+"""Dicts of a job that many write into."""
 
 
 def made(p: Any, make: Callable[[], Any], key: str, allowance: int) -> Any:
     """Sample, and keep what came of it with all that it has changed, if all of that can be told."""
-    before, fields = {name: getattr(p, name) for name in _WRITTEN}, dict(vars(p))
+    before, fields = {name: getattr(p, name) for name in WRITTEN}, dict(vars(p))
     noting = {name: Noting(values) for name, values in before.items()}
     vars(p).update(noting)
     try:
         latents = make()
     finally:
-        replaced = [name for name in _WRITTEN if getattr(p, name) is not noting[name]]
-        for name in _WRITTEN:
+        replaced = [name for name in WRITTEN if getattr(p, name) is not noting[name]]
+        for name in WRITTEN:
             before[name].update(noting[name].written)
-        vars(p).update({name: before[name] for name in _WRITTEN if name not in replaced})
+        vars(p).update({name: before[name] for name in WRITTEN if name not in replaced})
     if replaced or host.status.is_over() or not isinstance(latents, torch.Tensor) or bool(latents.isnan().any()):
         return latents
     also = changed(fields, vars(p))

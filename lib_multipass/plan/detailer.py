@@ -7,7 +7,7 @@ The dicts belong to the page's session or are shared by all API requests: never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from lib_multipass.plan.second_pass import Finish
@@ -48,15 +48,6 @@ def aim(tab: dict, checkpoint: str) -> dict:
     return {**tab, "ad_use_checkpoint": True, "ad_checkpoint": checkpoint}
 
 
-def aim_tabs(args: Sequence[Any], checkpoint: str, already: Callable[[dict], bool]) -> list[Any]:
-    """A copy of ``args`` whose enabled tabs run on ``checkpoint``; those that do so ``already`` stay as they are."""
-    aimed = list(args)
-    for index, tab in enabled_tabs(args):
-        if not already(tab):
-            aimed[index] = aim(tab, checkpoint)
-    return aimed
-
-
 def follow(tab: dict, finish: Finish, known: Collection[str]) -> dict:
     """A copy of a tab that takes what it leaves open from the hires pass.
 
@@ -77,14 +68,3 @@ def follow(tab: dict, finish: Finish, known: Collection[str]) -> dict:
         if given and not is_set:
             taken |= {switch: True, **given}
     return {**tab, **{name: value for name, value in taken.items() if name in known}}
-
-
-def follow_tabs(
-    args: Sequence[Any], runs_there: Callable[[dict], bool], finish: Finish, known: Collection[str]
-) -> list:
-    """A copy of ``args`` whose enabled tabs :func:`follow` the hires pass, where a tab ``runs_there``."""
-    followed = list(args)
-    for index, tab in enabled_tabs(args):
-        if runs_there(tab):
-            followed[index] = follow(tab, finish, known)
-    return followed

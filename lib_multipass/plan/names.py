@@ -69,26 +69,30 @@ def resolve(query: str, known: Iterable[Checkpoint], field: str) -> Checkpoint:
 
 def absent(query: str, known: Iterable[Checkpoint]) -> str:
     """What to say of a name that leads nowhere: that it does, and the nearest names; not a whole sentence."""
-    name = repr(query) if len(query) <= LONGEST_NAME else short(query)
-    return f"there is no checkpoint {name}; {_nearest(query.strip(), list(known))}"
+    return f"there is no checkpoint {quoted(query)}; {_nearest(query.strip(), list(known))}"
+
+
+def quoted(query: str) -> str:
+    """A name as a message shows it."""
+    return repr(query) if len(query) <= LONGEST_NAME else short(query)
 
 
 def _tests(text: str) -> list[Callable[[Checkpoint], bool]]:
-    plain = _plain(text)
+    looked_for = plain(text)
     tests: list[Callable[[Checkpoint], bool]] = [
         lambda c: text in (c.name, c.title, c.filename),
         lambda c: text in c.ids,
-        lambda c: plain in (_plain(c.name), _plain(c.name_for_extra)),
+        lambda c: looked_for in (plain(c.name), plain(c.name_for_extra)),
     ]
     name, digest = _split(text)
     if not digest:
-        return [*tests, lambda c: plain in c.name.casefold().replace("\\", "/")]
-    name = _plain(name)
+        return [*tests, lambda c: looked_for in c.name.casefold().replace("\\", "/")]
+    name = plain(name)
     return [
         *tests,
         lambda c: digest == c.hash or (c.sha256 or c.shorthash or "").startswith(digest),
         # A file that was never hashed may be the one that is meant; one with another hash is another model.
-        lambda c: c.shorthash is None and name in (_plain(c.name), _plain(c.name_for_extra)),
+        lambda c: c.shorthash is None and name in (plain(c.name), plain(c.name_for_extra)),
     ]
 
 
@@ -98,7 +102,8 @@ def _split(text: str) -> tuple[str, str]:
     return (text, "") if suffix is None else (text[: suffix.start()].rstrip(), suffix[1].lower())
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A file's name without what people leave out or write otherwise: extension, case, slashes."""
     name = name.replace("\\", "/").casefold()
     return next((name[: -len(end)] for end in _EXTENSIONS if name.endswith(end)), name)
 
@@ -108,8 +113,8 @@ def _distinct(found: Iterable[Checkpoint]) -> list[Checkpoint]:
 
 
 def _nearest(text: str, known: list[Checkpoint]) -> str:
-    by_name = {PureWindowsPath(_plain(c.name)).name: c.title for c in known}
-    near = nearest_names(PureWindowsPath(_plain(_split(text)[0][-LONGEST_NAME:])).name, by_name)
+    by_name = {PureWindowsPath(plain(c.name)).name: c.title for c in known}
+    near = nearest_names(PureWindowsPath(plain(_split(text)[0][-LONGEST_NAME:])).name, by_name)
     if near:
         return "the nearest are " + ", ".join(by_name[name] for name in near)
     return "refresh the checkpoint list if the file is new" if known else "the webui has no checkpoints at all"

@@ -25,8 +25,6 @@ class Swap:
 class Journal:
     """The swaps of one job, in order."""
 
-    base_file: str
-    """File name of the checkpoint that makes the first pass."""
     swaps: list[Swap] = field(default_factory=list)
     not_again: list[str] = field(default_factory=list)
     """What was taken from an earlier job instead of being made: ``FIRST_PASS``, ``ENLARGED`` or

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import PureWindowsPath
 from typing import Any
 
-from lib_multipass.plan.args import LONGEST_NAME, SAME_VAE, VAE_MODES, PassArgs, label, short
+from lib_multipass.plan.args import LONGEST_NAME, SAME_VAE, VAE_MODES, PassArgs, label
+from lib_multipass.plan.names import plain, quoted
 from lib_multipass.words import MultipassError, nearest_names
 
-_EXTENSIONS = (".safetensors", ".ckpt", ".pt")
 _SAME = (None, "", "Use same sampler", "Use same scheduler")
 """What the page and API requests give for a sampler or scheduler that is the first pass's."""
 
@@ -54,7 +54,7 @@ def resolve_vae(query: str, known: Iterable[str]) -> str:
     if mode is not None or not text:
         return mode or SAME_VAE
     name = PureWindowsPath(text).name.casefold()
-    for fits in (lambda file: file.casefold() == name, lambda file: _plain(file) == _plain(name)):
+    for fits in (lambda file: file.casefold() == name, lambda file: plain(file) == plain(name)):
         found = list(filter(fits, known))
         if len(found) == 1:
             return found[0]
@@ -66,20 +66,15 @@ def resolve_vae(query: str, known: Iterable[str]) -> str:
 
 def absent_vae(query: str, known: Iterable[str]) -> str:
     """What to say of a name that leads to no VAE file: that it does not, and the nearest names; no whole sentence."""
-    name = repr(query) if len(query) <= LONGEST_NAME else short(query)
-    return f"there is no VAE {name}; {_nearest(PureWindowsPath(query[-LONGEST_NAME:].strip()).name, list(known))}"
-
-
-def _plain(name: str) -> str:
-    name = name.casefold()
-    return next((name[: -len(end)] for end in _EXTENSIONS if name.endswith(end)), name)
+    name = PureWindowsPath(query[-LONGEST_NAME:].strip()).name
+    return f"there is no VAE {quoted(query)}; {_nearest(name, list(known))}"
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    by_name = {_plain(file): file for file in known}
-    near = nearest_names(_plain(name), by_name)
+    by_name = {plain(file): file for file in known}
+    near = nearest_names(plain(name), by_name)
     if near:
-        return "the nearest are " + ", ".join(by_name[plain] for plain in near)
+        return "the nearest are " + ", ".join(by_name[one] for one in near)
     return "refresh the list if the file is new" if known else "the webui has no VAE files at all"
 
 

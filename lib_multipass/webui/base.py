@@ -42,7 +42,7 @@ ROOMS = {
         "active": "the checkpoint that the webui works with; None without one",
         "activate": "makes one active, without a word in the webui's settings",
         "is_in_memory": "whether no file has to be read for a checkpoint",
-        "keep": "keeps a job's checkpoints as decided, or as the user's own settings say",
+        "keep": "keeps a job's checkpoints as decided",
         "let_go": "returns to what the user's own settings keep",
         "mend": "lets models lie whole again after memory ran out",
         "users_limit": "how many checkpoints the user's own settings keep",
@@ -136,48 +136,32 @@ ROOMS = {
         "adetailer_inputs": "ADetailer's components on the txt2img tab",
         "overrides_of": "settings by name from the page's Override settings",
         "plots": "the modules of the X/Y/Z plot",
-        "on_app_started": "calls back when the server starts",
-        "on_before_ui": "calls back before the page is built",
         "serves_api": "whether the webui serves its API",
     },
-    "slots": {"install": "wraps the slots, and undoes all of it when the webui reloads its page"},
+    "slots": {
+        "install": "wraps the slots, and undoes all of it when the webui reloads its page",
+        "give_back": "undoes it at once, however far it has come",
+    },
 }
 """Rooms, and what each of their operations is."""
 
 WITHIN = {
-    "adetailer": {
-        "in_job": "ADetailer in a job",
-        "in_request": "ADetailer in a request, by its arguments",
-        "is_adetailer": "whether a script is ADetailer's",
-    },
-    "beginnings": {"early_scripts": "scripts that may look at the checkpoint before a first pass"},
-    "checkpoints": {"alias_of": "a name that leads to this very checkpoint"},
     "controls": {"hires_defaults": "what the page shows at first for the hires pass"},
     "features": {
-        "adetailer_fields": "the fields of ADetailer's arguments",
         "beyond": "architectures that cannot be loaded",
-        "choices_of_hires_pass": "fields, and what the page shows for as in the first pass",
-        "fp8_weights": "the setting that keeps weights in 8 bits",
-        "frozen": "sections and settings that the command line freezes",
         "hires_cfg": "what the webui's own field for the hires pass's CFG scale says",
-        "infotext_module": "the webui's module for infotexts",
-        "keeps_fp16_beside_fp8": "the setting that keeps them in 16 bits besides",
-        "loads_t5": "the setting of SD 3's third text encoder",
         "plain_upscaler": "the upscaler on pixels that is always there",
-        "short_names": "whether dropdowns name checkpoints without folders",
         "vaes_are_modules": "whether VAEs are modules",
     },
     "files": {
         "loading": "how the webui loads a checkpoint",
-        "most_copies": "bytes of copies that LoRAs may make",
         "read_bytes": "bytes of RAM that a file takes while it is loaded",
-        "resident_size": "bytes that are on the device at once",
     },
     "hardware": {
         "computes_in_half": "whether the webui computes in half precision",
-        "cuda_index": "the number of the CUDA device; None if there is none",
         "files_go_to_the_device": "whether files are read into VRAM",
         "is_split": "whether a checkpoint is moved in parts",
+        "noise_kept": "while it lasts, nothing draws of a job's random numbers",
         "vram_to_plan": "free and total bytes that checkpoints can be parked on",
     },
     "lending": {
@@ -192,11 +176,16 @@ WITHIN = {
     "options": {
         "can_override": "whether an override of a setting can be taken back",
         "disables": "whether the user has disabled an extension",
-        "in_force": "a setting in a job, its overrides included",
     },
     "parts": {"held_bytes": "bytes of a split model on the device", "is_split": "whether a loaded model is in parts"},
-    "loras": {"in_force": "the networks that act now"},
-    "stages": {"why_not": "why no first pass of a job can be kept; empty if one can"},
+    "slots": {
+        "SLOTS": "slot, what has the function, and its name",
+        "OWN": "what else is wrapped, with its wrapper",
+        "FITS": "what fits a slot's wrapper to this family's function",
+        "CALLS": "what else is called at an event of the webui",
+        "MORE": "what else is installed and uninstalled",
+        "let_go": "leaves nothing that only we would clear up later",
+    },
     "vaes": {
         "automatic": "the file that Automatic means for a checkpoint",
         "modules": "where VAE and text encoders are modules, those of the first pass",
@@ -236,10 +225,10 @@ class Host:
         """Let this family serve from now on.
 
         Args:
-            family: a module whose ``__all__`` names its rooms.
+            family: a module that names its rooms.
         """
         vars(self).clear()
-        vars(self).update({room: getattr(family, room) for room in family.__all__})
+        vars(self).update({room: getattr(family, room) for room in {**ROOMS, **WITHIN} if hasattr(family, room)})
 
     def __getattr__(self, room: str) -> Any:
         raise AttributeError(f"the webui that serves has no {room}; see lib_multipass.webui.base")

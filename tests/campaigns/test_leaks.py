@@ -44,13 +44,13 @@ def is_ours(thing) -> bool:
 
 def counts(host, process: psutil.Process) -> dict[str, int]:
     """What must stay as many."""
-    from lib_multipass.webui.a1111 import slots
+    from lib_multipass.webui import wrapping
 
-    wrapped = [(owner, name) for owner, name, _ in slots.places()]
+    wrapped = host.patches.originals[wrapping.KEY]
     gc.collect()
     return {
         "depth": sum(depth(getattr(owner, name)) for owner, name in wrapped),
-        "patched": sum(host.patches.original(slots.KEY, owner, name) is not None for owner, name in wrapped),
+        "patched": len(wrapped),
         "callbacks": sum(map(len, host.script_callbacks.callback_map.values())),
         "ours": sum(map(is_ours, gc.get_objects())),
         "threads": threading.active_count(),

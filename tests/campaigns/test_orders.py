@@ -35,7 +35,7 @@ class Ground:
     """The webui in this process, put back to the same state before each sequence; and what each picture looks like."""
 
     def __init__(self, host, originals: Path):
-        from lib_multipass.webui.a1111 import slots
+        from lib_multipass.webui import wrapping
 
         self.host, self.originals, self.known = host, originals, {}
         self.config = Path(host.shared.config_filename)
@@ -47,8 +47,7 @@ class Ground:
         self.options = {**host.shared.opts.data, **OPTIONS}
         self.files = order_checks.Files(originals, Path(host.sd_vae.vae_dict[OTHER]))
         host.reload_ui()  # the API is there by then, and is wrapped from then on
-        key = slots.KEY
-        self.unwrapped = {(o, name): host.patches.original(key, o, name) for o, name, _ in slots.places()}
+        self.unwrapped = dict(host.patches.originals[wrapping.KEY])
 
     def reset(self) -> Expected:
         """The webui as just started, and the checkpoints as they were."""

@@ -23,7 +23,7 @@ def app_of(host):
     from lib_multipass.api import endpoints as api
 
     app = FastAPI()
-    api._add(None, app)
+    api.add(None, app)
     return app
 
 

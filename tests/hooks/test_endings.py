@@ -124,7 +124,7 @@ def test_a_job_whose_checkpoints_cannot_be_kept_is_over_at_once(host, monkeypatc
     def fail(*_args):
         raise MemoryError
 
-    monkeypatch.setattr(models, "hold", fail)
+    monkeypatch.setattr(models, "keep", fail)
     before = idle_state(host)
     p = host.job(True, B)
     p.scripts.before_process(p)

@@ -134,9 +134,9 @@ def test_what_a_script_swallows_is_told_when_its_job_is_closed(host, lacking):
 
 
 def test_nothing_is_installed_but_the_refusal(host, lacking):
-    from lib_multipass.webui.a1111 import limits, slots
+    from lib_multipass.webui.a1111 import limits
 
-    assert [name for owner, name, _ in slots.places() if host.patches.original(slots.KEY, owner, name)] == []
+    assert host.patches.originals["lib_multipass"] == {}
     assert limits.LIMIT not in vars(type(host.shared.opts))
     callbacks = [one for kind in host.script_callbacks.callback_map.values() for one in kind]
     ours = [one for one in callbacks if "lib_multipass" in one.callback.__module__]
@@ -152,6 +152,7 @@ def test_whatever_is_wrapped_is_asked_for_beforehand(host):
             return f"modules.processing.{owner.__name__}"
         return f"{owner.__module__}.{owner.__name__}" if isinstance(owner, type) else owner.__name__
 
-    wrapped = {f"{name_of(owner)}.{name}" for owner, name in (*slots.SLOTS.values(), *(own[:2] for own in slots.OWN))}
+    places = (*(slot[1:] for slot in slots.SLOTS), *(own[:2] for own in slots.OWN))
+    wrapped = {f"{name_of(owner)}.{name}" for owner, name in places}
     assert wrapped <= set(features.NEEDED)
     assert features.why_off() is None

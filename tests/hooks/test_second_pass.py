@@ -103,7 +103,7 @@ def test_models_that_are_not_kept_give_the_same(host, monkeypatch, own):
     faces = dict(FACE)
     kept = pixels(host, job(host, n_iter=2, faces=faces, **own))
     host.run(host.job())
-    monkeypatch.setattr(models, "hold", lambda *_args: None)
+    monkeypatch.setattr(models, "keep", lambda *_args: None)
     assert pixels(host, job(host, n_iter=2, faces=faces, **own)) == kept
     assert host.loaded == [B]
     assert plain(host, B) == plain(host, B)

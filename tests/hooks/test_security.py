@@ -95,7 +95,7 @@ def asks(host):
     from lib_multipass.api import endpoints as api
 
     app = FastAPI()
-    api._add(None, app)
+    api.add(None, app)
     host.run(host.job())
     with TestClient(app) as client:
         plan(client, multipass(True, B))

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
-import sys
 from collections.abc import Callable, Iterator
-from types import FunctionType
 from typing import Any
 
 import pytest
 
-from support.as_before import HOSTS, OURS, in_rows, look
+from support.as_before import in_rows, look, ours_in_the_webui
 from support.jobs import A
 from support.stage import ANEW, FAILED_LATE, OWN, Stage, stages
 
@@ -37,19 +35,8 @@ def left(before: dict[str, Any], stage: Stage) -> set[str]:
     """The rows of what is not as it was, or of ours in the webui."""
     rows = {row for some in ON_UNLOADING.values() for row in some}
     names = stage.differing(before, stage.look())
-    return {row for row in rows if in_rows(names, [row])} | _of_ours_in_the_webui()
-
-
-def _of_ours_in_the_webui() -> set[str]:
-    """Whether any of the webui's functions or settings are ours."""
-    found = set()
-    for module in [module for path, module in sys.modules.items() if path.partition(".")[0] in HOSTS]:
-        for owner in (module, *(one for one in vars(module).values() if isinstance(one, type))):
-            for value in vars(owner).values():
-                function = value.fget if isinstance(value, property) else value
-                if isinstance(function, FunctionType) and function.__module__.partition(".")[0] == OURS:
-                    found.add("properties" if isinstance(value, property) else "wrappers")
-    return found
+    ours = ours_in_the_webui().values()
+    return {row for row in rows if in_rows(names, [row])} | {"properties" if one else "wrappers" for one in ours}
 
 
 @pytest.fixture
@@ -83,21 +70,28 @@ def test_nothing_is_left(left_open: Callable[[], set[str]]) -> None:
 def test_without_a_step_its_rows_are_left(
     host: Any, monkeypatch: pytest.MonkeyPatch, left_open: Callable[[], set[str]], step: str
 ) -> None:
+    from lib_multipass.webui import wrapping
     from lib_multipass.webui.a1111 import slots
 
     module, _, name = step.rpartition(".")
-    uninstall, nothing = slots._uninstall, lambda *_args: None
+    uninstall, nothing = wrapping._uninstall, lambda *_args: None
     with monkeypatch.context() as patch:
         if not module:
-            patch.setattr(slots, "_uninstall", lambda extension, _before: uninstall(extension, nothing))
+            patch.setattr(wrapping, "_uninstall", lambda extension, _before: uninstall(extension, nothing))
         else:
-            patch.setattr(getattr(slots, module), name, nothing)
+            patch.setattr(getattr(wrapping if module == "patches" else slots, module), name, nothing)
         assert left_open() >= ON_UNLOADING[step]
 
 
 def test_every_step_is_in_a_row() -> None:
-    from lib_multipass.webui.a1111 import slots
+    from lib_multipass.webui import wrapping
+    from lib_multipass.webui.a1111 import limits, slots
 
-    nodes = ast.walk(ast.parse(inspect.getsource(slots._uninstall)))
+    sources = [inspect.getsource(one) for one in (wrapping._uninstall, wrapping.give_back, slots.let_go)]
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
     calls = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
-    assert calls - {"patches.original", "host.options.disables", "places"} == {*ON_UNLOADING}
+    assert {"more.uninstall" if step == "limits.uninstall" else step for step in ON_UNLOADING} == calls - {
+        *("host.options.disables", "host.slots.let_go", "give_back"),
+        "script_callbacks.remove_current_script_callbacks",  # the webui clears all of them then
+    }
+    assert list(slots.MORE) == [limits]

@@ -53,8 +53,8 @@ def test_classes_have_of_their_own_what_is_wrapped(host: Sources) -> None:
     tree = parse(REPOSITORY / "lib_multipass" / "webui" / "a1111" / "slots.py")
     uses = Uses(tree, host)
     tables = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
-    rows = [*tables["SLOTS"].values, *tables["OWN"].elts]
-    wrapped = [(host.find(uses.meaning(row.elts[0])), row.elts[1].value) for row in rows]
+    rows = [*(row.elts[1:] for row in tables["SLOTS"].elts), *(row.elts[:2] for row in tables["OWN"].elts)]
+    wrapped = [(host.find(uses.meaning(owner)), name.value) for owner, name in rows]
     owners = [(owner.node, name) for owner, name in wrapped if owner.is_class()]
     assert len(owners) > 5
     assert [f"{owner.name}.{name}" for owner, name in owners if name not in own_attributes(owner)] == []

@@ -182,6 +182,18 @@ def of_job(job: Any, parts: Iterable[Any]) -> dict[str, Any]:
     return seen
 
 
+def ours_in_the_webui() -> dict[str, bool]:
+    """The webui's functions and settings that are ours, by where they are and their own name: whether a setting."""
+    found = {}
+    for module in [module for path, module in sys.modules.items() if path.partition(".")[0] in HOSTS]:
+        for owner in (module, *(one for one in vars(module).values() if isinstance(one, type))):
+            for value in vars(owner).values():
+                function = value.fget if isinstance(value, property) else value
+                if isinstance(function, FunctionType) and function.__module__.partition(".")[0] == OURS:
+                    found[f"{owner.__name__}.{function.__name__}"] = isinstance(value, property)
+    return found
+
+
 def differing(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
     """The names of what is not the same, without those of models; what only one of them has of a model is left out."""
     names = {*before, *after}

@@ -12,7 +12,7 @@ from typing import Any
 from support.neo import Neo
 
 OF_NEO = ("modules", "backend", "modules_forge")
-BOUND = ("choice", "start", "webui.a1111", "webui.forge", "webui.none")
+BOUND = ("choice", "start", "webui.a1111", "webui.forge", "webui.none", "webui.wrapping")
 """What of ours imports the webui's modules, or those that do; all else asks the door."""
 
 

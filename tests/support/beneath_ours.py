@@ -11,10 +11,10 @@ from typing import Any
 def beneath(host: Any, owner: Any, name: str) -> Iterator[list[str]]:
     """The first argument of every call that reaches the webui's own function, as a text."""
     from lib_multipass import start
-    from lib_multipass.webui.a1111 import slots
+    from lib_multipass.webui import wrapping
 
     calls: list[str] = []
-    host.patches.undo(slots.KEY, owner, name)
+    host.patches.undo(wrapping.KEY, owner, name)
     original = getattr(owner, name)
 
     def noted(first: Any, *args: Any, **kwargs: Any) -> Any:
@@ -22,8 +22,8 @@ def beneath(host: Any, owner: Any, name: str) -> Iterator[list[str]]:
         return original(first, *args, **kwargs)
 
     setattr(owner, name, noted)
-    slots.wrap(start.wrappers())
+    wrapping.wrap(start.wrappers())
     yield calls
-    host.patches.undo(slots.KEY, owner, name)
+    host.patches.undo(wrapping.KEY, owner, name)
     setattr(owner, name, original)
-    slots.wrap(start.wrappers())
+    wrapping.wrap(start.wrappers())

@@ -12,8 +12,9 @@ def idle_state(host: Any) -> dict[str, Any]:
         host: the webui's modules by name.
     """
     from lib_multipass.state import kept, running
-    from lib_multipass.webui.a1111 import slots
+    from lib_multipass.webui import wrapping
 
+    wrapped = host.patches.originals[wrapping.KEY]
     opts, state = vars(type(host.shared.opts)), host.shared.state
     return {
         "running": {name: value for name, value in vars(running).items() if not name.startswith("_")},
@@ -23,5 +24,5 @@ def idle_state(host: Any) -> dict[str, Any]:
         "skip": host.sd_models.SkipWritingToConfig.skip,
         "text": state.textinfo,
         "job": state.job,
-        "wrapped": {f"{owner.__name__}.{name}": getattr(owner, name) for owner, name, _ in slots.places()},
+        "wrapped": {f"{owner.__name__}.{name}": getattr(owner, name) for owner, name in wrapped},
     }

@@ -264,6 +264,7 @@ class Neo:
 
         names = ("on_app_started", "on_before_ui", "on_script_unloaded", "on_model_loaded")
         self.add("modules.script_callbacks", **{name: listed(name) for name in names})
+        self.script_callbacks.remove_current_script_callbacks = self.callbacks.clear  # nobody else has any here
         runner = SimpleNamespace(alwayson_scripts=[], inputs=[])
         self.add("modules.scripts", scripts_data=[], scripts_txt2img=runner)
         for module, functions in {

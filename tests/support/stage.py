@@ -95,7 +95,7 @@ class Stage:
         with self.monkeypatch.context() as patch:
             self._hold(patch)
             if ending == UNPREPARED:
-                patch.setattr(models, "hold", fail)
+                patch.setattr(models, "keep", fail)
             elif ending in WHERE:
                 sampler, name = self.host.sd_samplers._Sampler, WHERE[ending]
                 patch.setattr(sampler, name, at(getattr(sampler, name)))

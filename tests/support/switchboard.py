@@ -87,7 +87,7 @@ lib_multipass.webui.a1111.gathering: of_job
 lib_multipass.webui.a1111.pass_vae: PassVae.begin PassVae.end settle forget
 lib_multipass.webui.a1111.options: read_as
 lib_multipass.webui.a1111.pictures: decoded
-lib_multipass.webui.a1111.models: hold let_go keep swapping activate _settle
+lib_multipass.webui.a1111.models: let_go keep swapping activate _settle
 lib_multipass.webui.a1111.limits: keep_in_cpu
 lib_multipass.webui.a1111.follow: note_hash catch_up leave
 lib_multipass.webui.a1111.swaps: perform completed

@@ -45,16 +45,9 @@ def test_own_checkpoint(tab, expected):
     assert detailer.own_checkpoint(tab) == expected
 
 
-def test_enabled_tabs_are_aimed_on_copies():
-    args = [True, False, FACE, OFF, HAND]
-    before = copy.deepcopy(args)
-    aimed = detailer.aim_tabs(args, "beta", already=lambda tab: False)
-    assert args == before
-    assert [detailer.own_checkpoint(aimed[n]) for n in (2, 4)] == ["beta", "beta"]
-    assert aimed[3] is OFF
-    assert set(aimed[2]) - set(FACE) == {"ad_use_checkpoint", "ad_checkpoint"}
-
-
-def test_tabs_that_are_right_already_stay_the_same_object():
-    aimed = detailer.aim_tabs([True, HAND], "gamma", already=lambda tab: tab is HAND)
-    assert aimed[1] is HAND
+def test_a_tab_is_aimed_on_a_copy():
+    before = copy.deepcopy(FACE)
+    aimed = detailer.aim(FACE, "beta")
+    assert before == FACE
+    assert detailer.own_checkpoint(aimed) == "beta"
+    assert set(aimed) - set(FACE) == {"ad_use_checkpoint", "ad_checkpoint"}

@@ -31,11 +31,9 @@ def rooms_of(family: Path) -> dict[str, list[Path]]:
         if isinstance(node, ast.ImportFrom) and node.module != "lib_multipass.webui.over":
             folder = REPOSITORY.joinpath(*node.module.split("."))
             found |= {alias.asname or alias.name: [folder / f"{alias.name}.py"] for alias in node.names}
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            found[node.targets[0].id] = [found[argument.id][0] for argument in node.value.args]
         elif isinstance(node, ast.Assign):
-            return {name: found[name] for name in ast.literal_eval(node.value)}
-    raise AssertionError(f"{family} names no rooms")
+            found[node.targets[0].id] = [found[argument.id][0] for argument in node.value.args]
+    return {room: files for room, files in found.items() if room in EVERYTHING}
 
 
 def defined(path: Path) -> dict[str, list[str] | None]:
@@ -82,11 +80,16 @@ def test_operations_are_called_alike(family: Path) -> None:
 
 def used() -> Iterator[tuple[bool, str, str]]:
     """Every use of the door: whether from within a family, the room and the operation."""
+    return ((path.is_relative_to(WEBUI), room, operation) for path, room, operation in used_by())
+
+
+def used_by() -> Iterator[tuple[Path, str, str]]:
+    """Every use of the door: the file, the room and the operation."""
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(parsed(path)):
             inner = node.value if isinstance(node, ast.Attribute) else None
             if isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name) and inner.value.id == "host":
-                yield path.is_relative_to(WEBUI), inner.attr, node.attr
+                yield path, inner.attr, node.attr
 
 
 def listed(table: dict[str, dict[str, str]]) -> set[tuple[str, str]]:
@@ -98,6 +101,17 @@ def test_what_is_used_is_documented_and_what_is_documented_is_used() -> None:
     within = {(room, operation) for within, room, operation in used() if within}
     assert outside == listed(ROOMS)
     assert within - outside == listed(WITHIN)
+
+
+def test_what_rooms_ask_of_each_other_differs_between_families() -> None:
+    """What does not is imported by those of its own family, for which the door would be a detour."""
+    alike = set()
+    for room, operation in listed(WITHIN):
+        files = {path for family in WHOLE for path in rooms_of(family)[room] if operation in defined(path)}
+        users = {path.parent for path, *asked in used_by() if asked == [room, operation]}
+        if len(files) == 1 and users <= {file.parent for file in files}:
+            alike.add(f"{room}.{operation}")
+    assert alike == set()
 
 
 def test_every_slot_is_bound() -> None:

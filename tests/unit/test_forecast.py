@@ -49,7 +49,7 @@ def test_a_checkpoint_is_described_once():
 
 
 def test_the_console_line():
-    journal, plan = Journal("cartoon.safetensors"), forecast("RAM", "RAM")
+    journal, plan = Journal(), forecast("RAM", "RAM")
     assert journal.line(plan) == f"{plan.text()} — no swap, 0 loads from disk"
     journal.swaps += [Swap("photo", 5.0, 1), Swap("cartoon", 0.5, 0), Swap("photo", 1.0, 0)]
     assert journal.line(plan) == (f"{plan.text()} — 3 swaps (to photo 2 × 3.00 s, to cartoon 0.50 s), 1 load from disk")

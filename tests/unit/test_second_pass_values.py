@@ -252,13 +252,5 @@ def test_a_tab_without_a_vae_of_its_own(unset):
     assert detailer.follow(unset, Finish(vae="v"), {"ad_use_vae", "ad_vae"}) == {"ad_use_vae": True, "ad_vae": "v"}
 
 
-def test_tabs_elsewhere_stay():
-    there = {**FACE, "ad_checkpoint": "beta"}
-    tabs = [True, False, there, FACE]
-    followed = detailer.follow_tabs(tabs, lambda tab: "ad_checkpoint" in tab, ALL, {"ad_prompt"})
-    assert followed == [True, False, {**there, "ad_prompt": "a dog"}, FACE]
-    assert there == {**FACE, "ad_checkpoint": "beta"}
-
-
 def test_the_fields_of_the_pass_have_the_defaults_that_mean_nothing():
     assert [args.default(name) for name in ("vae", "cfg_scale", "clip_skip")] == [args.SAME_VAE, 0, 0]

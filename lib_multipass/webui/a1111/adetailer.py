@@ -14,6 +14,7 @@ from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.situation import Faces
 from lib_multipass.plan.vae_choice import SETTING
+from lib_multipass.webui.a1111 import checkpoints, features
 from lib_multipass.webui.base import host
 
 CHECKPOINT = "sd_model_checkpoint"
@@ -28,7 +29,7 @@ def is_adetailer(script: Any) -> bool:
 def in_job(p: Any, roles: Roles) -> Faces:
     """ADetailer in this job; nothing if it is not there, or older than 23.9.0 and without a checkpoint of its own."""
     slot = _slot(p)
-    known = host.features.adetailer_fields()
+    known = features.adetailer_fields()
     if slot is None or "ad_checkpoint" not in known:
         return Faces()
     args = list(p.script_args[slot])
@@ -40,7 +41,7 @@ def in_job(p: Any, roles: Roles) -> Faces:
         _checkpoints(args, roles.base),
         known,
         _lost(args),
-        alias=host.checkpoints.alias_of(roles.faces) if roles.faces is not None else "",
+        alias=checkpoints.alias_of(roles.faces) if roles.faces is not None else "",
         frozen=host.options.is_frozen(CHECKPOINT),
         can_override=[name for name in (SETTING, CLIP_SKIP) if host.options.can_override(name)],
         clip_skip=overrides.get(CLIP_SKIP, shared.opts.CLIP_stop_at_last_layers),
@@ -49,7 +50,7 @@ def in_job(p: Any, roles: Roles) -> Faces:
 
 def in_request(args: Sequence[Any], roles: Roles) -> Faces:
     """ADetailer in a request that is not run, by its arguments."""
-    return Faces(args, _checkpoints(args, roles.base), host.features.adetailer_fields(), _lost(args), in_job=False)
+    return Faces(args, _checkpoints(args, roles.base), features.adetailer_fields(), _lost(args), in_job=False)
 
 
 def replace(p: Any, args: Sequence[Any]) -> None:

@@ -16,7 +16,7 @@ from lib_multipass.memory.placement import VRAM
 from lib_multipass.plan.alike import DERIVED_FIELDS, UnlikeError, fields_that_act
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import kept, running
-from lib_multipass.webui.a1111 import digests, forge_models, hardware, stages
+from lib_multipass.webui.a1111 import digests, forge_models, hardware, options, stages
 from lib_multipass.webui.base import host
 
 _NAMES = ("sd_model_name", "sd_model_hash", "sd_vae_name", "sd_vae_hash")
@@ -45,7 +45,7 @@ def asked_from(p: Any, base: Checkpoint) -> dict[str, Any]:
         "asked": {name: getattr(p, name, None) for name in _ASKED},
         "scripts": stages.arguments(p),
         "base": base.filename,
-        "vae": host.options.in_force(p, "sd_vae"),
+        "vae": options.in_force(p, "sd_vae"),
     }
 
 
@@ -160,12 +160,12 @@ def early_scripts(p: Any) -> list[str] | None:
         p: the job; a request that is not run has no arguments of scripts here.
 
     Returns:
-        None where the webui cannot begin for a checkpoint that is not active: reForge takes noise, texts and networks
-        from its patchers.
+        None where the webui cannot begin for a checkpoint that is not active: reForge and Neo take networks and
+        schedule from its patchers.
     """
     from modules import paths, scripts
 
-    if forge_models.webui_moves_them():
+    if forge_models.webui_moves_them() or hasattr(sd_models, "forge_loader"):
         return None
     runner, known = getattr(p, "scripts", None), Path(paths.script_path)
     its_own = [known / folder for folder in ("extensions-builtin", "modules", "scripts")]
@@ -191,7 +191,6 @@ def ahead(p: Any, count: int) -> Iterator[None]:
 
     The progress counts them as parts of the job.
     """
-    from modules import extra_networks
     from modules.sd_hijack import model_hijack
 
     fields, states = dict(vars(p)), stages.generators()
@@ -208,15 +207,11 @@ def ahead(p: Any, count: int) -> Iterator[None]:
             known.update(before)
         model_hijack.comments[:] = comments
         stages.put_back(states)
-        if not p.disable_extra_networks:
-            with devices.autocast():
-                extra_networks.activate(p, p.extra_network_data)
+        _activate_networks(p)
 
 
 def make(p: Any, number: int) -> None:
     """Make the first pass of a batch, as the webui does in its own loop, without the scripts that work in each."""
-    from modules import extra_networks
-
     shared.state.nextjob()
     p.iteration = number
     batch = slice(number * p.batch_size, (number + 1) * p.batch_size)
@@ -225,9 +220,7 @@ def make(p: Any, number: int) -> None:
     known = ("subseeds", "subseed_strength", "seed_resize_from_h", "seed_resize_from_w")
     p.rng = rng.ImageRNG((4, p.height // 8, p.width // 8), p.seeds, **{name: getattr(p, name) for name in known})
     p.parse_extra_network_prompts()
-    if not p.disable_extra_networks:
-        with devices.autocast():
-            extra_networks.activate(p, p.extra_network_data)
+    _activate_networks(p)
     p.setup_conds()
     with devices.without_autocast() if devices.unet_needs_upcast else devices.autocast():
         p.sample(p.c, p.uc, p.seeds, p.subseeds, p.subseed_strength, p.prompts)
@@ -238,12 +231,16 @@ def catch_up(p: Any) -> None:
 
     What follows at every swap is done already: tiling, embeddings, the noise schedule.
     """
-    from modules import extra_networks
-
     model = sd_models.model_data.sd_model
     p.sd_model_name, p.sd_model_hash = model.sd_checkpoint_info.name_for_extra, model.sd_model_hash
     p.sd_vae_name, p.sd_vae_hash = sd_vae.get_loaded_vae_name(), sd_vae.get_loaded_vae_hash()
     sd_models.apply_token_merging(model, p.get_token_merging_ratio())
+    _activate_networks(p)
+
+
+def _activate_networks(p: Any) -> None:
+    from modules import extra_networks
+
     if not p.disable_extra_networks:
         with devices.autocast():
             extra_networks.activate(p, p.extra_network_data)

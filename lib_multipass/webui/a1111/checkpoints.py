@@ -10,7 +10,7 @@ from modules import sd_models
 
 from lib_multipass.plan.args import short
 from lib_multipass.plan.names import Checkpoint, absent, resolve
-from lib_multipass.webui.base import host
+from lib_multipass.webui.a1111 import features
 from lib_multipass.words import MultipassError
 
 
@@ -56,11 +56,11 @@ def shown(name: str) -> str:
 
 def _tile(checkpoint: Checkpoint, ambiguous: Collection[str]) -> str:
     short = checkpoint.short_title
-    return short if host.features.short_names() and short not in ambiguous else checkpoint.title
+    return short if features.short_names() and short not in ambiguous else checkpoint.title
 
 
 def _ambiguous() -> set[str]:
-    if not host.features.short_names():
+    if not features.short_names():
         return set()
     count = Counter(checkpoint.short_title for checkpoint in known())
     return {short for short, number in count.items() if number > 1}

@@ -1,5 +1,8 @@
 """The rooms of the door in AUTOMATIC1111's WebUI 1.6.0 to 1.10.1."""
 
+# ruff: noqa: F401 - what is imported here is the family's
+
+from lib_multipass.webui import wrapping
 from lib_multipass.webui.a1111 import (
     adetailer,
     beginnings,
@@ -18,36 +21,13 @@ from lib_multipass.webui.a1111 import (
     parts,
     pass_vae,
     pictures,
-    slots,
     stages,
     status,
     swaps,
     ui,
     vaes,
 )
+from lib_multipass.webui.a1111 import slots as own_slots
+from lib_multipass.webui.over import Over
 
-__all__ = [
-    "adetailer",
-    "beginnings",
-    "checkpoints",
-    "controls",
-    "features",
-    "files",
-    "gathering",
-    "hardware",
-    "hashes",
-    "lending",
-    "lora_memory",
-    "loras",
-    "models",
-    "options",
-    "parts",
-    "pass_vae",
-    "pictures",
-    "slots",
-    "stages",
-    "status",
-    "swaps",
-    "ui",
-    "vaes",
-]
+slots = Over(own_slots, wrapping)

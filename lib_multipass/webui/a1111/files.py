@@ -13,6 +13,7 @@ from lib_multipass.memory import loaded
 from lib_multipass.memory.footprint import Loading, loaded_bytes, most_backup_bytes, resident_bytes
 from lib_multipass.memory.headers import REFINER, SDXL, Facts, remembered
 from lib_multipass.plan.names import Checkpoint
+from lib_multipass.webui.a1111 import features
 from lib_multipass.webui.base import host
 
 
@@ -96,15 +97,15 @@ def most_copies(facts: Facts) -> int:
 
 def loading(facts: Facts, other_vae: bool = False) -> Loading:
     """How this webui loads a checkpoint."""
-    fp8 = host.features.fp8_weights()
+    fp8 = features.fp8_weights()
     return Loading(
         half=host.hardware.computes_in_half(),
         # The webui turns the VAE to float32 by itself when pictures come out black.
         half_vae=devices.dtype_vae != torch.float32,
         # The webui takes the refiner for SDXL here (``check_fp8``, 1.8.0 to 1.10.1).
         fp8=fp8 == "Enable" or (fp8 == "Enable for SDXL" and facts.architecture in (SDXL, REFINER)),
-        cache_fp16=host.features.keeps_fp16_beside_fp8(),
-        t5=host.features.loads_t5(),
+        cache_fp16=features.keeps_fp16_beside_fp8(),
+        t5=features.loads_t5(),
         other_vae=other_vae,
         medvram=host.hardware.is_split(facts),
         lowvram=shared.cmd_opts.lowvram,

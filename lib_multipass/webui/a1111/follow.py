@@ -187,11 +187,6 @@ def _is_outdated(model: Any) -> bool:
     return noted.fp8 != wanted
 
 
-def swaps_begin() -> None:
-    """A job begins whose swaps leave the option ``sd_checkpoint_hash`` alone."""
-    kept.has_swapped = True
-
-
 def note_hash() -> None:
     """Put the option ``sd_checkpoint_hash`` right for a checkpoint that a Multipass job has left active.
 

@@ -26,6 +26,7 @@ from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.situation import Faces, Hires, Machine, Situation
 from lib_multipass.plan.vae_choice import SETTING, VaeSettings
 from lib_multipass.state import kept
+from lib_multipass.webui.a1111 import adetailer, beginnings, checkpoints, features, files, options, stages
 from lib_multipass.webui.base import host
 
 REFINER_PASS = "hires_fix_refiner_pass"
@@ -34,7 +35,7 @@ MASK_WEIGHT = "inpainting_mask_weight"
 
 def of_job(p: Any, roles: Roles) -> Situation:
     """What stands for a job that is about to run."""
-    return _gather(p, roles, host.adetailer.in_job(p, roles), host.controls.hires_defaults())
+    return _gather(p, roles, adetailer.in_job(p, roles), host.controls.hires_defaults())
 
 
 def of_request(request: Any, roles: Roles, adetailer_args: Sequence[Any]) -> Situation:
@@ -45,7 +46,7 @@ def of_request(request: Any, roles: Roles, adetailer_args: Sequence[Any]) -> Sit
         roles: its checkpoints.
         adetailer_args: ADetailer's arguments in it.
     """
-    return _gather(request, roles, host.adetailer.in_request(adetailer_args, roles), {})
+    return _gather(request, roles, adetailer.in_request(adetailer_args, roles), {})
 
 
 def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situation:
@@ -67,7 +68,7 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
         faces=faces,
         refiner=refiner,
         no_refiner=no_refiner,
-        alias=host.checkpoints.alias_of(roles.second),
+        alias=checkpoints.alias_of(roles.second),
         known=host.checkpoints.known(),
         beyond=host.features.beyond(),
         models={file: model_of(checkpoint, facts[file], with_loras) for file, checkpoint in named.items()},
@@ -83,9 +84,9 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
             for model in loaded
         },
         recent=list(recent),
-        not_kept=host.stages.why_not(p),
-        order=host.options.in_force(p, ORDER, DEFAULTS[ORDER]),
-        early_scripts=host.beginnings.early_scripts(p),
+        not_kept=stages.why_not(p),
+        order=options.in_force(p, ORDER, DEFAULTS[ORDER]),
+        early_scripts=beginnings.early_scripts(p),
     )
 
 
@@ -102,7 +103,7 @@ def _vaes(p: Any, roles: Roles, in_use: Iterable[str]) -> VaeSettings:
     override = host.vaes.named((p.override_settings or {}).get(SETTING))
     chosen = roles.own.vae
     return VaeSettings(
-        setting=host.vaes.named(host.options.in_force(p, SETTING)),
+        setting=host.vaes.named(options.in_force(p, SETTING)),
         override=override,
         path=host.options.flag("vae_path"),
         files=sd_vae.vae_dict,
@@ -127,18 +128,18 @@ def _hires(p: Any, page: Mapping[str, Any]) -> Hires:
     return Hires(
         given=vars(p),
         page=page,
-        same=host.features.choices_of_hires_pass(p),
+        same=features.choices_of_hires_pass(p),
         stock=host.checkpoints.match(stock) if stock and stock != SAME_CHECKPOINT else None,
         latent_upscalers=shared.latent_upscale_modes,
         pixel_upscalers=pixel_upscalers(),
-        crossing_upscaler=host.options.in_force(p, CROSSING_UPSCALER, DEFAULTS[CROSSING_UPSCALER]),
+        crossing_upscaler=options.in_force(p, CROSSING_UPSCALER, DEFAULTS[CROSSING_UPSCALER]),
         plain_upscaler=host.features.plain_upscaler(),
         defaults_to_latent=bool(shared.latent_upscale_modes),
         cfg_left_out=cfg_left_out,
         cfg_of_first=cfg_of_first,
         modules=host.vaes.modules(p),
-        mask_weight=getattr(p, MASK_WEIGHT, host.options.in_force(p, MASK_WEIGHT, 1)),
-        refined=host.options.in_force(p, REFINER_PASS, SECOND),
+        mask_weight=getattr(p, MASK_WEIGHT, options.in_force(p, MASK_WEIGHT, 1)),
+        refined=options.in_force(p, REFINER_PASS, SECOND),
     )
 
 
@@ -187,7 +188,7 @@ def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool) -> Model:
         with_loras: whether a job that uses it names LoRAs.
     """
     loaded = host.models.loaded_model(checkpoint)
-    copies = host.files.most_copies(facts) if with_loras else 0
+    copies = files.most_copies(facts) if with_loras else 0
     if loaded is not None and copies:
         copies = max(0, copies - host.lora_memory.backup_bytes(loaded))
     split = host.hardware.is_split(facts) if loaded is None else host.parts.is_split(loaded)
@@ -204,7 +205,7 @@ def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool) -> Model:
         place,
         copies,
         split,
-        resident=host.files.resident_size(facts) if split else None,
+        resident=files.resident_size(facts) if split else None,
         beside=beside,
         held=_held(loaded, place, beside),
         reading=host.files.read_bytes(checkpoint, facts),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from modules import devices, shared
 from lib_multipass.memory import cgroups, shortage
 from lib_multipass.memory.headers import REFINER, SDXL, Facts
 from lib_multipass.memory.placement import RAM, VRAM
+from lib_multipass.state import running
 from lib_multipass.webui.a1111 import forge_models
 from lib_multipass.webui.base import host
 
@@ -83,6 +85,21 @@ def cuda_index() -> int | None:
     if devices.device.type != "cuda" or not torch.cuda.is_available():
         return None
     return torch.cuda.current_device() if devices.device.index is None else devices.device.index
+
+
+@contextlib.contextmanager
+def noise_kept() -> Iterator[None]:
+    """Keeps the random numbers of a job in step whether a checkpoint was kept or has to be loaded.
+
+    Making a new model draws from torch's generators, with which the VAE encodes the enlarged picture afterwards
+    (``images_tensor_to_samples``, and before 1.7.0 in ``sample_hr_pass`` itself).
+    """
+    if running.job is None:
+        yield
+        return
+    index = cuda_index() if torch.cuda.is_initialized() else None
+    with torch.random.fork_rng(devices=[] if index is None else [index]):
+        yield
 
 
 def lack_of(error: BaseException | None) -> str | None:

@@ -27,7 +27,7 @@ def users_park_in_ram() -> bool:
     return bool(options.users_own(limits.KEEP_IN_CPU))
 
 
-def hold(decision: Decision, first: Checkpoint) -> None:
+def keep(decision: Decision, first: Checkpoint) -> None:
     """Keep the job's checkpoints as decided, once they are loaded, and let go of what is in their way, at once.
 
     Args:
@@ -44,19 +44,6 @@ def hold(decision: Decision, first: Checkpoint) -> None:
     for model in _parked():
         if decision.places.get(_file(model)) == RAM:
             _to_ram(model)
-
-
-def keep(decision: Decision | None, first: Checkpoint) -> None:
-    """Keep the job's checkpoints as decided, or as the user's own settings say where nothing is.
-
-    Args:
-        decision: where each goes; None leaves it to the user's own settings.
-        first: the one that the job needs first.
-    """
-    if decision is None:
-        let_go(first)
-    else:
-        hold(decision, first)
 
 
 def let_go(first: Checkpoint | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from modules import shared
 
-from lib_multipass.webui.base import host
+from lib_multipass.webui.a1111 import features
 
 
 def get(name: str, usual: Any = None) -> Any:
@@ -33,7 +33,7 @@ def flag(name: str) -> Any:
 
 def is_frozen(name: str) -> bool:
     """Whether the command line freezes this setting."""
-    sections, settings = host.features.frozen()
+    sections, settings = features.frozen()
     section = shared.opts.data_labels[name].section[0]
     return bool(shared.cmd_opts.freeze_settings or section in sections or name in settings)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from modules import sd_models, sd_vae, shared
 
+from lib_multipass.memory.headers import state_of
 from lib_multipass.plan.decide import Vaes
 from lib_multipass.state import Part, kept, running
 from lib_multipass.webui.a1111 import vaes
@@ -129,8 +130,7 @@ def kept_in_memory(original: Callable) -> Callable:
         part = running.part(PassVae)
         if part is None or not part.vaes.keep:
             return original(filename, *args, **kwargs)
-        status = Path(filename).stat()
-        file = (filename, status.st_size, status.st_mtime_ns)
+        file = filename, state_of(filename)
         if kept.vae is not None and kept.vae[0] == file:
             return kept.vae[1]
         read = original(filename, *args, **kwargs)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 import torch
 from modules import devices, processing, rng, script_callbacks, sd_models, sd_unet, sd_vae, shared
 from PIL import Image
 
+from lib_multipass.memory.headers import state_of
 from lib_multipass.plan.alike import ACT_THROUGH_THE_JOB, UnlikeError, fields_that_act, options_that_act
 from lib_multipass.plan.our_settings import DEFAULTS, STAGES
-from lib_multipass.webui.a1111 import digests, forge_models, hardware, patchers
+from lib_multipass.webui.a1111 import adetailer, digests, forge_models, hardware, loras, options, patchers
 from lib_multipass.webui.a1111.digests import raw  # noqa: F401 - an operation of this room
 from lib_multipass.webui.base import host
 
@@ -26,7 +27,7 @@ _MODEL_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".onnx")
 def allowance(p: Any) -> int:
     """Bytes of RAM that kept stages may take in a job; without one, as the setting stands."""
     usual = DEFAULTS[STAGES]
-    return int(1e6 * (host.options.get(STAGES, usual) if p is None else host.options.in_force(p, STAGES, usual)))
+    return int(1e6 * (host.options.get(STAGES, usual) if p is None else options.in_force(p, STAGES, usual)))
 
 
 def why_not(p: Any) -> str:
@@ -35,7 +36,7 @@ def why_not(p: Any) -> str:
     Args:
         p: the job, or a request that is not run.
     """
-    if any(host.options.in_force(p, f"hypertile_enable_{part}", False) for part in ("unet", "vae")):
+    if any(options.in_force(p, f"hypertile_enable_{part}", False) for part in ("unet", "vae")):
         return "Hypertile draws random numbers of its own"
     others = _others_at_each_step()
     return f"{', '.join(others)} may work in it in a way that cannot be told" if others else ""
@@ -73,7 +74,7 @@ def sampled_from(p: Any, in_hires: bool) -> dict[str, Any]:
         "options": options_in_force(),
         "scripts": arguments(p),
         "networks": [*networks(used or {})],
-        "loaded networks": host.loras.in_force(),
+        "loaded networks": loras.in_force(),
         "model": (stamp(model.sd_checkpoint_info.filename), *_diffusion_model(model)),
         "unet": getattr(getattr(sd_unet.current_unet, "option", None), "label", None),
         "generators": generators(),
@@ -114,7 +115,7 @@ def arguments(p: Any) -> dict[str, Any]:
     found = {}
     for script in p.scripts.alwayson_scripts:
         own = PurePath(script.filename or "")
-        later = host.adetailer.is_adetailer(script) or (script.title() or "").lower() == "multipass"
+        later = adetailer.is_adetailer(script) or (script.title() or "").lower() == "multipass"
         if not later and own.parent.name != "processing_scripts":
             found[str(own)] = tuple(values[script.args_from : script.args_to])
     number = values[0] if values else 0
@@ -158,11 +159,7 @@ def _file_of(kind: str, name: str) -> str | None:
 
 def stamp(file: str | None) -> tuple[Any, ...]:
     """A file's name, size and time of change; the name alone if it is not there."""
-    try:
-        state = Path(file or "").stat() if file else None
-    except OSError:
-        state = None
-    return (file, state.st_size, state.st_mtime_ns) if state else (file,)
+    return (file, *((file and state_of(file)) or ()))
 
 
 def decoded_with() -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from modules import sd_models, sd_vae, shared
 
 from lib_multipass.plan.names import Checkpoint
@@ -29,7 +28,7 @@ def perform(original: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     before, tiling, to = _active_file(), follow.is_tiling(), target(args, kwargs)
     lacks = running.job is not None and forge_models.webui_moves_them() and lending.asks_for_text_encoder(to)
     lent = forge_models.text_encoder_as_read(lacks)
-    with _hash_kept(), _noise_kept(), lending.swapping(to), models.swapping(to), lent:
+    with _hash_kept(), hardware.noise_kept(), lending.swapping(to), models.swapping(to), lent:
         result = original(*args, **kwargs)
         if kept.decision is not None and _active_file() != before and follow.catch_up(tiling):
             forced = {"forced_reload": True} if forge_models.is_one(result) else {}
@@ -78,21 +77,6 @@ def vae_remembered(original: Callable) -> Callable:
 def _active_file() -> str | None:
     checkpoint = models.active()
     return None if checkpoint is None else checkpoint.filename
-
-
-@contextmanager
-def _noise_kept() -> Iterator[None]:
-    """Keeps the random numbers of a job in step whether a checkpoint was kept or has to be loaded.
-
-    Making a new model draws from torch's generators, with which the VAE encodes the enlarged picture afterwards
-    (``images_tensor_to_samples``, and before 1.7.0 in ``sample_hr_pass`` itself).
-    """
-    if running.job is None:
-        yield
-        return
-    index = hardware.cuda_index() if torch.cuda.is_initialized() else None
-    with torch.random.fork_rng(devices=[] if index is None else [index]):
-        yield
 
 
 @contextmanager

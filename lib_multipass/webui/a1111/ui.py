@@ -1,31 +1,21 @@
-"""The webui's page and server: components of its own, settings, callbacks, and the scripts on the txt2img tab."""
+"""The webui's page and server: components of its own, settings, and the scripts on the txt2img tab."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from modules import script_callbacks, scripts, shared
+from modules import scripts, shared
 from modules.ui_common import refresh_symbol
 from modules.ui_components import InputAccordion, ToolButton
 
-from lib_multipass.webui.base import host
+from lib_multipass.webui.a1111 import adetailer, features
 
 __all__ = ["InputAccordion", "ToolButton", "refresh_symbol"]
 
 PLOT = "xyz_grid.py"
 """The name of the file of the X/Y/Z plot; its module's is the same, but for 1.9.0 and 1.9.1."""
-
-
-def on_app_started(call: Callable[..., None]) -> None:
-    """Call it with the page and the FastAPI application whenever the webui starts its server."""
-    script_callbacks.on_app_started(call)
-
-
-def on_before_ui(call: Callable[[], None]) -> None:
-    """Call it whenever the page is about to be built, when all scripts are loaded."""
-    script_callbacks.on_before_ui(call)
 
 
 def serves_api() -> bool:
@@ -69,10 +59,10 @@ def plots() -> Iterator[Any]:
 def adetailer_inputs() -> Sequence[Any]:
     """ADetailer's components on the txt2img tab; empty without it."""
     runner = scripts.scripts_txt2img
-    detailer = next(filter(host.adetailer.is_adetailer, runner.alwayson_scripts), None)
+    detailer = next(filter(adetailer.is_adetailer, runner.alwayson_scripts), None)
     return runner.inputs[detailer.args_from : detailer.args_to] if detailer else []
 
 
 def overrides_of(texts: Sequence[str]) -> dict[str, Any]:
     """Settings by name from the texts of the page's *Override settings*."""
-    return host.features.infotext_module().create_override_settings_dict(texts)
+    return features.infotext_module().create_override_settings_dict(texts)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import os
 import sys
 import weakref
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from backend.args import dynamic_args
 from modules import processing, sd_models, shared
 from modules_forge.utils import apply_circular_forge
 
+from lib_multipass.memory.headers import state_of
 from lib_multipass.state import kept, running
 
 _FLAGS = (
@@ -68,11 +68,7 @@ def key_of(parameters: Mapping[str, Any]) -> tuple:
 
 
 def _stamped(file: str) -> tuple:
-    try:
-        status = os.stat(file)  # noqa: PTH116
-    except OSError:
-        return file, None, None
-    return file, status.st_size, status.st_mtime_ns
+    return file, state_of(file)
 
 
 def active() -> Engine | None:

@@ -33,16 +33,13 @@ def with_place() -> set[str]:
     return set() if kept.decision is None else {*kept.decision.kept, *kept.decision.others}
 
 
-def keep(decision: Decision | None, first: Checkpoint) -> None:
-    """Keep the job's checkpoints as decided, and let go of what is in their way; None keeps none.
+def keep(decision: Decision, first: Checkpoint) -> None:
+    """Keep the job's checkpoints as decided, and let go of what is in their way.
 
     Args:
         decision: where each goes.
         first: the one that the job needs first.
     """
-    if decision is None:
-        let_go(first)
-        return
     kept.decision = decision
     active = engines.active()
     if active is not None and active.file not in with_place():

@@ -81,7 +81,7 @@ def perform(original: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) 
 
 
 def _swap(load: Callable[[], Any], parameters: Mapping[str, Any]) -> Any:
-    with torch.inference_mode(), _hash_kept(), _noise_kept():
+    with torch.inference_mode(), _hash_kept(), host.hardware.noise_kept():
         known = engines.found(parameters) if kept.decision is not None else None
         if known is not None:
             engines.activate(known)
@@ -105,17 +105,6 @@ def _spare_unload() -> None:
     active = engines.active() if running.job is not None else None
     if active is not None and active.online_lora == dynamic_args.online_lora:
         processing.need_global_unload = False
-
-
-@contextmanager
-def _noise_kept() -> Iterator[None]:
-    """Keeps the random numbers of a job in step whether a checkpoint was kept or has to be loaded."""
-    if running.job is None:
-        yield
-        return
-    index = host.hardware.cuda_index() if torch.cuda.is_initialized() else None
-    with torch.random.fork_rng(devices=[] if index is None else [index]):
-        yield
 
 
 @contextmanager

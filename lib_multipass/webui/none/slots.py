@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 from modules import processing, script_callbacks
 
 
-def install(extension: str, wrappers: Mapping[str, Callable[[Callable], Any]], before_unload: Callable) -> None:
+def install(extension: str, wrappers: Mapping[str, Callable], calls: Iterable, before_unload: Callable) -> None:
     """Wrap methods of the txt2img job, by their names, until the webui reloads its page."""
     job = processing.StableDiffusionProcessingTxt2Img
     own = {name: vars(job).get(name) for name in wrappers}  # an old webui's class inherits ``close``

@@ -26,6 +26,13 @@ def _register(category, callback, *, name=None):
     callback_map[f"callbacks_{category}"].append(ScriptCallback(_calling_file(), callback, name or category))
 
 
+def remove_current_script_callbacks():
+    """Those that the calling file has registered."""
+    file = _calling_file()
+    for callbacks in callback_map.values():
+        callbacks[:] = [known for known in callbacks if known.script != file]
+
+
 def _run(category, *args, **kwargs):
     callbacks = callback_map[f"callbacks_{category}"]
     for known in callbacks[::-1] if category in _LAST_FIRST else callbacks[:]:
