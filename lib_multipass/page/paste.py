@@ -59,7 +59,7 @@ class Paste:
 
 def read(params: Mapping[str, Any]) -> pasting.Pasted:
     """The settings that an infotext asks for in this webui."""
-    return pasting.read(params, host.checkpoints.known(), host.vaes.names())
+    return pasting.read(params, host.checkpoints.known(), host.vaes.names(), host.vaes.module_names())
 
 
 def _enabled(params: dict) -> bool:

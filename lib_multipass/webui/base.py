@@ -30,6 +30,7 @@ ROOMS = {
     },
     "vaes": {
         "names": "names of all VAE files",
+        "module_names": "names of all VAE and text encoder files where they are modules; None elsewhere",
         "refresh": "reads the folders again",
         "shown": "the name in a dropdown for any name",
     },

@@ -180,6 +180,56 @@ def test_an_unknown_vae_stops_the_job(pair, name):
     assert (state["options"], state["reads"]) == ([], [])
 
 
+def need_modules(pair):
+    if not pair.ours.webui.kind.vaes_are_modules:
+        pytest.skip("in this webui a VAE is no module")
+
+
+def test_a_list_of_vaes(pair):
+    """Of one it is that one, anywhere; where VAEs are modules it is all of the hires pass's."""
+    expected = warm(pair.ours, **hires("Lanczos"), alwayson_scripts=second(vae=OTHER))
+    got = warm(pair.ours, **hires("Lanczos"), alwayson_scripts=second(vae=[OTHER]))
+    assert got.same_as(expected)
+    modules = pair.ours.webui.kind.vaes_are_modules
+    said = f'["{OTHER}"]' if modules else OTHER
+    assert f"Multipass VAE: {said}," in got.infotext
+    one_too_many = [OTHER, "ohter" if modules else "another"]
+    with pytest.raises(RefusedError) as caught:
+        pair.ours.client.txt2img(**hires(), alwayson_scripts=second(vae=one_too_many))
+    assert caught.value.status == 422
+    said = "there is no VAE or text encoder 'ohter'" if modules else "are 2 files; this webui takes one VAE"
+    assert said in caught.value.detail
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("checkpoint", [B, A])
+def test_a_list_is_all_of_the_modules(pair, checkpoint):
+    """None at all too: the checkpoint's own, whatever the first pass has."""
+    need_modules(pair)
+    job = hires("Lanczos", n_iter=2)
+    first = {"override_settings": {"forge_additional_modules": [OTHER]}}
+    cases = [([OTHER], {}, {"hr_checkpoint_name": bake(pair.stock, checkpoint)})]
+    by_hand = {"hr_checkpoint_name": checkpoint, "override_settings": {"sd_model_checkpoint": bake(pair.stock, A)}}
+    cases += [([], first, by_hand)]
+    for modules, ours, stock in cases:
+        expected = warm(pair.stock, **job, **stock)
+        got = warm(pair.ours, **job, **ours, alwayson_scripts=second(checkpoint, vae=modules))
+        assert got.same_as(expected)
+        assert pair.ours.client.probe()["reads"] == []
+        assert f"Hires Module 1: {'other' if modules else 'Built-in'}" in got.infotext
+        again = warm(pair.ours, **job, **ours, alwayson_scripts=multipass(pasted(got.infotext)))
+        assert again.same_as(got)
+        assert again.infotext == got.infotext
+
+
+def pasted(infotext: str) -> dict:
+    """The settings of an infotext."""
+    from lib_multipass.plan import pasting
+
+    entries = dict(entry.split(": ", 1) for entry in infotext.split("\n")[-1].split(", ") if ": " in entry)
+    return pasting.read(entries, [], [OTHER], [OTHER]).values
+
+
 OWN = {"CFG": {"cfg_scale": 9.0}, "clip skip": {"clip_skip": 3}, "both": {"cfg_scale": 1.5, "clip_skip": 2}}
 
 
@@ -234,11 +284,8 @@ def test_options_are_equal_during_the_job(pair):
 
 def test_infotext_replays(pair):
     """A job whose settings are the values of the infotext gives the same picture."""
-    from lib_multipass.plan import pasting
-
     got = warm(pair.ours, **hires(), alwayson_scripts=second(vae=OTHER, cfg_scale=3, clip_skip=2))
-    entries = dict(entry.split(": ", 1) for entry in got.infotext.split("\n")[-1].split(", ") if ": " in entry)
-    again = warm(pair.ours, **hires(), alwayson_scripts=multipass(pasting.read(entries, [], [OTHER]).values))
+    again = warm(pair.ours, **hires(), alwayson_scripts=multipass(pasted(got.infotext)))
     assert again.same_as(got)
     assert again.infotext == got.infotext
 

@@ -103,7 +103,8 @@ class Neo:
         """The files that were read, with their modules."""
         self.callbacks: dict[str, list[Any]] = defaultdict(list)
         self.files = {name: folder / f"{name}.safetensors" for name in (A, B, C)}
-        for number, file in enumerate([*self.files.values(), folder / "other.safetensors"]):
+        self.text_encoder = str(folder / "clip.safetensors")
+        for number, file in enumerate([*self.files.values(), folder / "other.safetensors", Path(self.text_encoder)]):
             file.write_bytes(b"x" * (number + 1))
         self.checkpoints = {name: Checkpoint(file) for name, file in self.files.items()}
         self.vae = str(folder / "other.safetensors")
@@ -289,5 +290,6 @@ class Neo:
         self.add("backend.memory_management", soft_empty_cache=lambda: None)
         self.add("modules_forge.utils", apply_circular_forge=apply_circular_forge)
         dtypes = {"Automatic": (None, False)}
-        modules = {Path(self.vae).name: self.vae}
-        self.add("modules_forge.main_entry", module_list=modules, forge_unet_storage_dtype_options=dtypes)
+        entry = self.add("modules_forge.main_entry", module_list={}, forge_unet_storage_dtype_options=dtypes)
+        files = {Path(file).name: file for file in (self.vae, self.text_encoder)}
+        entry.refresh_models = lambda: entry.module_list.update(files)

@@ -9,9 +9,9 @@ from modules import devices, sd_vae, shared
 
 from lib_multipass.memory.headers import Facts, remembered
 from lib_multipass.memory.placement import DISK, RAM, Model
-from lib_multipass.plan.args import VAE_MODES
+from lib_multipass.plan.args import SAME_MODULES, VAE_MODES
 from lib_multipass.plan.crossing import SECOND
-from lib_multipass.plan.hires import HIRES_MODULES, SAME_CHECKPOINT, SAME_MODULES
+from lib_multipass.plan.hires import HIRES_MODULES, SAME_CHECKPOINT
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.our_settings import (
     CROSSING_UPSCALER,
