@@ -14,6 +14,7 @@ from typing import Any
 
 import gradio as gr
 
+from lib_multipass.page.choices import value_of
 from lib_multipass.plan import pasting
 from lib_multipass.webui import host
 from lib_multipass.words import log
@@ -75,7 +76,9 @@ def _setting(name: str, choices: Callable[[], list[str]] | None) -> Callable[[di
         if choices is None:
             return pasted.values[name]
         offered = choices()
-        chosen = host.checkpoints.tile(pasted.found[name]) if name in pasted.found else pasted.values[name]
+        chosen = value_of(name, pasted.values[name])
+        if name in pasted.found:
+            chosen = host.checkpoints.tile(pasted.found[name])
         # The page's own list may be older than the titles, which change when a file's hash becomes known.
         return gr.update(value=chosen, choices=pasting.choices_with(chosen, offered))
 

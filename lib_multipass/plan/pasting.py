@@ -134,6 +134,7 @@ def offer_of(base: str, selected: Checkpoint | None, known: Iterable[Checkpoint]
     return Offer(f"The first pass of the pasted picture was made with {made_with.name_for_extra}{chosen}.", made_with)
 
 
-def choices_with(value: str, choices: Collection[str]) -> list[str]:
-    """The choices of a dropdown, and a value that is not among them, so that it stays visible."""
-    return [*choices, *([] if value in choices or not value else [value])]
+def choices_with(value: str | list[str], choices: Collection[str]) -> list[str]:
+    """The choices of a dropdown, and what of its value is not among them, so that it stays visible."""
+    values = [value] if isinstance(value, str) else value
+    return [*choices, *(one for one in values if one and one not in choices)]

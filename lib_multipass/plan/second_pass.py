@@ -75,8 +75,8 @@ def _choice(query: str, vaes: list[str], modules: list[str] | None) -> tuple[str
     others = [name for name, text in texts.items() if text is None]
     if not others and len(texts) == 1:
         return texts[names[0]] or SAME_VAE, None
-    if [*filter(None, texts.values())] == [SAME_VAE] and len(others) == 1 and others[0] in vaes:
-        return others[0], None  # the first pass's modules, with this VAE
+    if [*filter(None, texts.values())] == [SAME_VAE] and len(others) == 1:
+        return resolve_vae(others[0], vaes), None  # the first pass's modules, with this VAE
     if len(others) < len(texts):
         said = f"{short(names)} says {SAME_MODULES!r}, {AUTOMATIC_VAE!r} or {NO_VAE!r} beside others"
         raise MultipassError(f"{label('vae')}: {said}; only one VAE may stand beside {SAME_MODULES!r}.")
@@ -87,6 +87,14 @@ def _choice(query: str, vaes: list[str], modules: list[str] | None) -> tuple[str
     if len(others) > 1:
         raise MultipassError(f"{label('vae')}: {short(names)} are {len(others)} files; this webui takes one VAE.")
     return resolve_vae(others[0], vaes), None
+
+
+def as_list(text: str) -> list[str]:
+    """The field's text as the list that means the same."""
+    names = listed(text)
+    if names is not None or text == SAME_VAE:
+        return [SAME_MODULES] if names is None else names
+    return [text] if text in VAE_MODES else [SAME_MODULES, text]
 
 
 def _mode(text: str) -> str | None:

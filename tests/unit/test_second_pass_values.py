@@ -12,7 +12,16 @@ from lib_multipass.plan.args import PassArgs
 from lib_multipass.plan.crossing import require_vae
 from lib_multipass.plan.pasting import read
 from lib_multipass.plan.roles import roles_of
-from lib_multipass.plan.second_pass import Finish, SecondPass, finish, lasting_vae, own_field, resolve_vae, second_pass
+from lib_multipass.plan.second_pass import (
+    Finish,
+    SecondPass,
+    as_list,
+    finish,
+    lasting_vae,
+    own_field,
+    resolve_vae,
+    second_pass,
+)
 from lib_multipass.plan.vae_choice import VaeSettings
 from lib_multipass.words import MultipassError
 from support import layouts
@@ -107,7 +116,8 @@ def test_without_modules_a_list_means_one_vae(given, vae):
         (["clip_m"], MODULES, ["there is no VAE or text encoder 'clip_m'", "nearest are clip_l.safetensors"]),
         (["x"], [], ["no VAE or text encoder files at all"]),
         (["Automatic", "ema.pt"], MODULES, ["'Automatic'", "beside others"]),
-        (["Use same choices", "t5.gguf"], MODULES, ["beside others", "only one VAE"]),
+        (["Use same choices", "t5.gguf", "ema.pt"], MODULES, ["beside others", "only one VAE"]),
+        (["Use same choices", "foto vae"], MODULES, ["there is no VAE 'foto vae'", "Photo VAE.safetensors"]),
         (["Use same choices", "None"], MODULES, ["beside others"]),
     ],
 )
@@ -117,6 +127,23 @@ def test_a_list_that_cannot_be_had_is_refused(given, modules, words):
     assert str(caught.value).startswith("Second-pass VAE: ")
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Use same VAE", ["Use same choices"]),
+        ("Automatic", ["Automatic"]),
+        ("None", ["None"]),
+        ("ema.pt", ["Use same choices", "ema.pt"]),
+        ("[]", []),
+        ('["ema.pt", "t5.gguf"]', ["ema.pt", "t5.gguf"]),
+    ],
+)
+def test_the_list_that_means_the_same(text, shown):
+    assert as_list(text) == shown
+    own = second_pass(PassArgs.parse([{"vae": shown}]), VAES, MODULES)
+    assert own == second_pass(PassArgs(vae=text), VAES, MODULES)
 
 
 @pytest.mark.parametrize("given", [[], ["clip_l"], ["t5", "ema.pt"]])
