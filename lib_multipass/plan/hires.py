@@ -162,6 +162,15 @@ def why_not_kept(situation: Situation) -> dict[str, str]:
     }
 
 
+def _about_idle(situation: Situation) -> str:
+    idle = situation.idle_refiner
+    if idle is None or not situation.hires.given.get("refiner_switch_at"):
+        return ""
+    return (
+        f"The refiner {idle.name_for_extra} has no part in this picture: this webui uses none together with Hires. fix."
+    )
+
+
 def check_refiner(situation: Situation, roles: Roles) -> str:
     """What a refiner does to the second pass; empty without one there.
 
@@ -171,7 +180,7 @@ def check_refiner(situation: Situation, roles: Roles) -> str:
     """
     refiner, told = taking_over(situation), ""
     if refiner is None:
-        return told
+        return _about_idle(situation)
     facts = situation.facts[refiner.filename]
     crossing.require_architecture("Refiner", refiner.name, facts, situation.beyond)
     for refined in REFINED_PASSES.get(situation.hires.refined, (FIRST, SECOND)):

@@ -1,8 +1,7 @@
 """The door: what a webui must offer, by rooms, and what of it is wrapped, by slots.
 
-A family of webuis is a package beside this module. Its ``family.py`` names its rooms, which are modules with the same
-names in every family. A further one is right when ``tests/unit/test_door.py`` passes for it, and the scenarios on a
-real webui.
+A family of webuis is a package beside this module. Its ``family.py`` names its rooms, modules of the same names in
+every family. A further one is right when ``tests/unit/test_door.py`` passes for it, and the scenarios on a real one.
 """
 
 from __future__ import annotations
@@ -165,6 +164,7 @@ WITHIN = {
         "keeps_fp16_beside_fp8": "the setting that keeps them in 16 bits besides",
         "loads_t5": "the setting of SD 3's third text encoder",
         "plain_upscaler": "the upscaler on pixels that is always there",
+        "refines_hires_jobs": "whether a refiner works in a job with a hires pass",
         "short_names": "whether dropdowns name checkpoints without folders",
         "vaes_are_modules": "whether VAEs are modules",
     },

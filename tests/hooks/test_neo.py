@@ -476,6 +476,16 @@ def test_the_preset_puts_a_hires_cfg_scale_on_the_page_that_nobody_has_chosen(ne
     assert (neo.host.features.hires_cfg(p)[0] == hr_cfg) == left_out
 
 
+def test_a_refiner_has_no_part_in_a_job(neo):
+    p = neo.processing.StableDiffusionProcessingTxt2Img()
+    neo.shared.opts.data |= ours("plan.our_settings").DEFAULTS
+    vars(p).update(prompt="", override_settings={}, refiner_checkpoint=C, refiner_switch_at=0.5, enable_hr=True)
+    roles = ours("plan.roles").Roles(neo.checkpoints[A], neo.checkpoints[B], None)
+    situation = neo.host.gathering.of_request(p, roles, [])
+    assert (situation.refiner, situation.idle_refiner) == (None, neo.checkpoints[C])
+    assert str(neo.files[C]) not in situation.facts
+
+
 def test_vaes_are_named_by_their_files(neo):
     assert neo.host.vaes.names() == ["other.safetensors"]
     assert neo.host.vaes.module_names() == [

@@ -222,6 +222,43 @@ def test_a_list_is_all_of_the_modules(pair, checkpoint):
         assert again.infotext == got.infotext
 
 
+@pytest.mark.real
+def test_the_panel_has_the_modules_to_choose_from(pair):
+    need_modules(pair)
+    scripts = pair.ours.client.get("/sdapi/v1/script-info")
+    (ours,) = (one["args"] for one in scripts if one["name"].lower() == "multipass")
+    vae = next(one for one in ours if one["label"] == "Second-pass VAE")
+    assert vae["value"] == ["Use same choices"]
+    assert {"Use same choices", OTHER} <= {*np.ravel(vae["choices"])}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("vae", [[OTHER], [], OTHER])
+def test_a_request_with_the_infotext_has_the_modules(pair, vae):
+    need_modules(pair)
+    job = hires("Lanczos")
+    first = {"override_settings": {"forge_additional_modules": [OTHER]}} if vae == [] else {}
+    got = warm(pair.ours, **job, **first, alwayson_scripts=second(vae=vae))
+    again = warm(pair.ours, **job, **first, infotext=got.infotext)
+    assert again.same_as(got)
+    assert again.infotext == got.infotext
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("vae", [[], "None"])
+def test_the_faces_have_the_second_passs_modules(pair, vae):
+    """ADetailer has no field for them, and would begin with the first pass's."""
+    need_adetailer(pair)
+    need_modules(pair)
+    job = hires("Lanczos", n_iter=2)
+    base = {"override_settings": {"sd_model_checkpoint": bake(pair.stock, A)}}
+    expected = warm(pair.stock, **job, **base, hr_checkpoint_name=B, alwayson_scripts=adetailer(pair.stock, B))
+    first = {"override_settings": {"forge_additional_modules": [OTHER]}}
+    got = warm(pair.ours, **job, **first, alwayson_scripts={**adetailer(pair.ours), **second(vae=vae)})
+    assert got.same_as(expected)
+    assert pair.ours.client.probe()["reads"] == []
+
+
 def pasted(infotext: str) -> dict:
     """The settings of an infotext."""
     from lib_multipass.plan import pasting

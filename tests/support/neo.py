@@ -265,6 +265,7 @@ class Neo:
         self.add("modules.devices", device=torch.device("cpu"), dtype_unet=torch.float32, dtype_vae=torch.float32)
         self.add("modules.call_queue", queue_lock=None)
         self.add("modules.sd_samplers")
+        self.add("modules.paths", script_path="")
         self.add("modules.rng")
         self.add("modules.sd_unet")
         self.add("modules.ui_common", refresh_symbol="")

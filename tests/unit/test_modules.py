@@ -11,6 +11,7 @@ from lib_multipass.memory.headers import Facts
 from lib_multipass.memory.placement import Model
 from lib_multipass.plan.args import PassArgs
 from lib_multipass.plan.decide import Plan, decide
+from lib_multipass.plan.hires import check_refiner
 from lib_multipass.plan.roles import roles_of
 from lib_multipass.plan.situation import Faces, Hires, Situation
 from lib_multipass.plan.vae_choice import VaeSettings
@@ -84,3 +85,16 @@ SAID = "ADetailer's passes on photo had the first pass's text encoders."
 )
 def test_text_encoders_that_stay_behind_are_told(vae: Any, where: dict, said: bool) -> None:
     assert (SAID in plan(vae, **where).comments) == said
+
+
+@pytest.mark.parametrize(("at", "said"), [(0.5, True), (12.0, True), (0, False), (None, False)])
+def test_a_refiner_that_the_webui_leaves_out_is_told_and_does_nothing(at: float | None, said: bool) -> None:
+    """Forge Neo uses none together with a hires pass, whatever its latent space."""
+    facts = {known.filename: Facts(1, architecture=SD1) for known in KNOWN}
+    hires = Hires(given={"refiner_switch_at": at})
+    situation = Situation(facts, VaeSettings(), hires=hires, idle_refiner=PHOTO)
+    roles = roles_of(PassArgs(True, PHOTO.name), CARTOON, KNOWN)
+    told = check_refiner(situation, roles)
+    assert told == (
+        "The refiner photo has no part in this picture: this webui uses none together with Hires. fix." * said
+    )

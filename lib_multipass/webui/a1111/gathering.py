@@ -49,7 +49,8 @@ def of_request(request: Any, roles: Roles, adetailer_args: Sequence[Any]) -> Sit
 
 
 def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situation:
-    refiner, no_refiner = _refiner(p)
+    chosen, no_refiner = _refiner(p)
+    refiner, idle = (chosen, None) if host.features.refines_hires_jobs() else (None, chosen)
     in_use = [roles.base, roles.second, roles.faces, *faces.checkpoints, refiner]
     named = {checkpoint.filename: checkpoint for checkpoint in in_use if checkpoint is not None}
     facts = {file: host.files.facts_of(checkpoint) for file, checkpoint in named.items()}
@@ -67,6 +68,7 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
         faces=faces,
         refiner=refiner,
         no_refiner=no_refiner,
+        idle_refiner=idle,
         alias=host.checkpoints.alias_of(roles.second),
         known=host.checkpoints.known(),
         beyond=host.features.beyond(),
