@@ -16,6 +16,7 @@ import gradio as gr
 
 from lib_multipass.page.choices import value_of
 from lib_multipass.plan import pasting
+from lib_multipass.plan.args import SAME_MODULES, SAME_VAE
 from lib_multipass.webui import host
 from lib_multipass.words import log
 
@@ -23,6 +24,9 @@ HIRES_CHECKPOINT, SAME_CHECKPOINT = "hr_checkpoint", "Use same checkpoint"
 """Of the webui's own dropdown: its id, and its text for no checkpoint of its own (1.6.0 to 1.10.1)."""
 HIRES_CFG = "txt2img_hr_cfg"
 """The id of the webui's own CFG scale for the hires pass, in those that have one (reForge, Forge Neo)."""
+
+HIRES_MODULES = "hr_vae_te"
+"""The id of Forge Neo's own choice of the hires pass's VAE and text encoders."""
 
 _own: dict[str, Any] = {}
 """The webui's components of the page that is being built, by id."""
@@ -96,7 +100,17 @@ def _cfg(component: Any, params: dict) -> Any:
     return component.value if pasted["enabled"] and pasted["cfg_scale"] else None
 
 
-_INSTEAD: Mapping[str, Callable[[Any, dict], Any]] = {HIRES_CHECKPOINT: _checkpoint, HIRES_CFG: _cfg}
+def _modules(component: Any, params: dict) -> Any:
+    """The webui's own modules of the hires pass: the first pass's where ours says them."""
+    pasted = read(params).values
+    return [SAME_MODULES] if pasted["enabled"] and pasted["vae"] != SAME_VAE else None
+
+
+_INSTEAD: Mapping[str, Callable[[Any, dict], Any]] = {
+    HIRES_CHECKPOINT: _checkpoint,
+    HIRES_CFG: _cfg,
+    HIRES_MODULES: _modules,
+}
 """By the id of one of the webui's own controls, what it is given for a parsed infotext; None: what that says."""
 
 
