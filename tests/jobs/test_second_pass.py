@@ -114,13 +114,15 @@ def test_faces_that_do_not_follow_have_the_checkpoints_own(pair):
 
 def test_a_tabs_own_vae_goes_first(pair):
     need_adetailer(pair)
-    job = {**hires("Lanczos"), "n_iter": 2}
+    job, baked = {**hires("Lanczos"), "n_iter": 2}, bake(pair.stock, B)
     # "Automatic" is what the setting says too; it has to be told from a tab that says nothing.
-    faces = adetailer(pair.ours, ad_use_vae=True, ad_vae="Automatic")
-    expected = warm(
-        pair.stock, **job, hr_checkpoint_name=bake(pair.stock, B), alwayson_scripts=adetailer(pair.stock, B)
-    )
-    assert warm(pair.ours, **job, alwayson_scripts={**faces, **second(vae=OTHER)}).same_as(expected)
+    own, in_tab, made_by, faces = OTHER, "Automatic", baked, B
+    if pair.ours.webui.kind.vaes_are_modules:  # its ADetailer knows files alone, and fails on other names
+        own, in_tab, made_by, faces = "None", OTHER, B, baked
+    by_hand = adetailer(pair.stock, faces)
+    expected = warm(pair.stock, **job, hr_checkpoint_name=made_by, alwayson_scripts=by_hand)
+    tab = adetailer(pair.ours, ad_use_vae=True, ad_vae=in_tab)
+    assert warm(pair.ours, **job, alwayson_scripts={**tab, **second(vae=own)}).same_as(expected)
 
 
 @pytest.mark.parametrize("name", ["None", "Automatic"])
