@@ -84,7 +84,9 @@ def _setting(name: str, choices: Callable[[], list[str]] | None) -> Callable[[di
         if name in pasted.found:
             chosen = host.checkpoints.tile(pasted.found[name])
         # The page's own list may be older than the titles, which change when a file's hash becomes known.
-        return gr.update(value=chosen, choices=pasting.choices_with(chosen, offered))
+        update = gr.update(value=chosen, choices=pasting.choices_with(chosen, offered))
+        # What gradio 3 calls it is all that the webui's API knows, in Forge Neo too; gradio 4 takes it as well.
+        return {**update, "__type__": "generic_update"}
 
     return value
 

@@ -95,6 +95,15 @@ def test_a_field_of_the_webuis_own_is_not_left_where_ours_says_it(host, monkeypa
     assert value({**entries, "Hires CFG Scale": "9.0", "Hires VAE/TE": ["other"]}) == given
 
 
+def test_a_request_with_an_infotext_reads_our_updates_with_either_gradio(host, monkeypatch):
+    """The webui's API knows an update by what gradio 3 calls it (``Api.apply_infotext``), in Forge Neo too."""
+    from lib_multipass.page import paste
+
+    monkeypatch.setattr(paste.gr, "update", lambda **values: {**values, "__type__": "update"})  # as in gradio 4
+    value = paste._setting("checkpoint", lambda: [])({"Multipass checkpoint": B})
+    assert (value["value"], value["__type__"]) == (title_of(host, B), "generic_update")
+
+
 def test_the_short_names_of_the_users_dropdown_are_taken(host, paste, monkeypatch):
     monkeypatch.setitem(host.shared.opts.data, "sd_checkpoint_dropdown_use_short", True)
     updates = paste(Multipass_checkpoint=B)

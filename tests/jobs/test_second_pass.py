@@ -241,8 +241,8 @@ def test_a_request_with_the_infotext_has_the_modules(pair, vae):
     job = hires("Lanczos")
     first = {"override_settings": {"forge_additional_modules": [OTHER]}} if vae == [] else {}
     got = warm(pair.ours, **job, **first, alwayson_scripts=second(vae=vae))
-    # Left out, Neo would fill it in from the infotext and fail over its type.
-    theirs = {"hr_additional_modules": ["Use same choices"]}
+    # Left out, Neo would fill these two in from the infotext and fail over their types.
+    theirs = {"hr_additional_modules": ["Use same choices"], "styles": []}
     again = warm(pair.ours, **job, **first, **theirs, infotext=got.infotext)
     assert again.same_as(got)
     assert again.infotext == got.infotext
