@@ -28,7 +28,10 @@ NEO = (
     "modules.images.save_image",
     "modules.ui_components.InputAccordion",
     "modules.shared.options_templates",
-    *(f"modules_forge.main_entry.{name}" for name in ("module_list", "forge_unet_storage_dtype_options")),
+    *(
+        f"modules_forge.main_entry.{name}"
+        for name in ("module_list", "refresh_models", "forge_unet_storage_dtype_options")
+    ),
     "modules_forge.utils.apply_circular_forge",
     *(f"backend.args.dynamic_args.{name}" for name in ("reset", "online_lora")),
     "backend.memory_management.soft_empty_cache",

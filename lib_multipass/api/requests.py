@@ -43,7 +43,8 @@ def plan_of(request: PlanRequest) -> Forecast:
     """
     _check_sizes(request)
     args = PassArgs.parse(_args_of(request, "multipass"))
-    roles = roles_of(args, host.checkpoints.base_of(request), host.checkpoints.known(), host.vaes.names())
+    files = host.vaes.names(), host.vaes.module_names()
+    roles = roles_of(args, host.checkpoints.base_of(request), host.checkpoints.known(), *files)
     return decide(roles, host.gathering.of_request(request, roles, _args_of(request, "adetailer"))).forecast
 
 

@@ -58,7 +58,8 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
 
 def _run(p: Any, args: PassArgs) -> None:
     """Resolve, gather, decide, declare, run; a job that cannot begin is over at once."""
-    roles = roles_of(args, host.checkpoints.base_of(p), host.checkpoints.known(), host.vaes.names())
+    files = host.vaes.names(), host.vaes.module_names()
+    roles = roles_of(args, host.checkpoints.base_of(p), host.checkpoints.known(), *files)
     plan = decide(roles, host.gathering.of_job(p, roles))
     _declare(p, plan)
     job = Job(p, plan)

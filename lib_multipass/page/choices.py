@@ -17,24 +17,45 @@ import gradio as gr
 
 from lib_multipass.plan import args as fields
 from lib_multipass.plan.pasting import choices_with
+from lib_multipass.plan.second_pass import as_list, resolve_choice
 from lib_multipass.webui import host
+from lib_multipass.words import MultipassError
 
 OFFERED: dict[str, Callable[[], list[str]]] = {
     "checkpoint": lambda: host.checkpoints.tiles(),
     "adetailer": lambda: [*fields.ADETAILER_MODES, *host.checkpoints.tiles()],
-    "vae": lambda: [*fields.VAE_MODES, *host.vaes.names()],
+    "vae": lambda: (
+        [fields.SAME_MODULES, *sorted(host.vaes.module_names())]
+        if is_list("vae")
+        else [*fields.VAE_MODES, *host.vaes.names()]
+    ),
 }
 """What they offer, by the names of the settings."""
 
 
-def now(name: str, text: str) -> str:
+def is_list(name: str) -> bool:
+    """Whether any number can be chosen in the dropdown of a setting: where VAEs are modules, as in the webui's own."""
+    return name == "vae" and host.vaes.module_names() is not None
+
+
+def value_of(name: str, text: str) -> str | list[str]:
+    """What the dropdown of a setting has for the field's text."""
+    return as_list(text) if is_list(name) else text
+
+
+def now(name: str, text: Any) -> str | list[str]:
     """What the dropdown of a setting calls now what was chosen as ``text``; the same text if it leads nowhere."""
+    if is_list(name):
+        try:
+            return as_list(resolve_choice(fields.written(text or ()), host.vaes.names(), host.vaes.module_names()))
+        except MultipassError:
+            return text
     if name == "vae":
         return host.vaes.shown(text)
     return text if name == "adetailer" and text in fields.ADETAILER_MODES else host.checkpoints.shown(text)
 
 
-def refresh(dropdowns: Mapping[str, gr.Dropdown], *chosen: str | None) -> list[dict]:
+def refresh(dropdowns: Mapping[str, gr.Dropdown], *chosen: str | list[str] | None) -> list[dict]:
     """Read the folders again; what each dropdown is to show.
 
     Args:
@@ -62,12 +83,17 @@ def expect_saved(dropdowns: Mapping[str, gr.Dropdown]) -> None:
     for name, dropdown in dropdowns.items():
         text = saved.get(_key(dropdown))
         offered = _offered(dropdown)
-        if isinstance(text, str) and text.strip() and text not in offered:
-            _offer(dropdown, [*offered, text])
+        if is_list(name):
+            texts = [one for one in text if isinstance(one, str)] if isinstance(text, list) else []
+        else:
+            texts = [text] if isinstance(text, str) and text.strip() else []
+        gone = [one for one in texts if one not in offered]
+        if gone:
+            _offer(dropdown, [*offered, *gone])
             dropdown.init_field = partial(_show, name, dropdown, offered)
 
 
-def _show(name: str, dropdown: gr.Dropdown, offered: list[str], text: str) -> None:
+def _show(name: str, dropdown: gr.Dropdown, offered: list[str], text: str | list[str]) -> None:
     """The webui has given the dropdown its default: show the file under the name that it has now."""
     dropdown.value = now(name, text)
     _offer(dropdown, choices_with(dropdown.value, offered))

@@ -109,6 +109,8 @@ def _control(name: str, elem_id: Callable[[str], str]) -> Any:
     if isinstance(fields.default(name), bool):
         return gr.Checkbox(**common)
     offered = choices.OFFERED[name]() if name in choices.OFFERED else list(about["choices"])
+    if choices.is_list(name):
+        common |= {"value": choices.value_of(name, fields.default(name)), "multiselect": True}
     return gr.Dropdown(choices=offered, **common)
 
 

@@ -14,7 +14,9 @@ from typing import Any
 
 import gradio as gr
 
+from lib_multipass.page.choices import value_of
 from lib_multipass.plan import pasting
+from lib_multipass.plan.args import SAME_MODULES, SAME_VAE
 from lib_multipass.plan.hires import SAME_CHECKPOINT
 from lib_multipass.webui import host
 from lib_multipass.words import log
@@ -23,6 +25,9 @@ HIRES_CHECKPOINT = "hr_checkpoint"
 """The id of the webui's own dropdown (1.6.0 to 1.10.1)."""
 HIRES_CFG = "txt2img_hr_cfg"
 """The id of the webui's own CFG scale for the hires pass, in those that have one (reForge, Forge Neo)."""
+
+HIRES_MODULES = "hr_vae_te"
+"""The id of Forge Neo's own choice of the hires pass's VAE and text encoders."""
 
 _own: dict[str, Any] = {}
 """The webui's components of the page that is being built, by id."""
@@ -60,7 +65,7 @@ class Paste:
 
 def read(params: Mapping[str, Any]) -> pasting.Pasted:
     """The settings that an infotext asks for in this webui."""
-    return pasting.read(params, host.checkpoints.known(), host.vaes.names())
+    return pasting.read(params, host.checkpoints.known(), host.vaes.names(), host.vaes.module_names())
 
 
 def _enabled(params: dict) -> bool:
@@ -76,9 +81,13 @@ def _setting(name: str, choices: Callable[[], list[str]] | None) -> Callable[[di
         if choices is None:
             return pasted.values[name]
         offered = choices()
-        chosen = host.checkpoints.tile(pasted.found[name]) if name in pasted.found else pasted.values[name]
+        chosen = value_of(name, pasted.values[name])
+        if name in pasted.found:
+            chosen = host.checkpoints.tile(pasted.found[name])
         # The page's own list may be older than the titles, which change when a file's hash becomes known.
-        return gr.update(value=chosen, choices=pasting.choices_with(chosen, offered))
+        update = gr.update(value=chosen, choices=pasting.choices_with(chosen, offered))
+        # What gradio 3 calls it is all that the webui's API knows, in Forge Neo too; gradio 4 takes it as well.
+        return {**update, "__type__": "generic_update"}
 
     return value
 
@@ -94,7 +103,17 @@ def _cfg(component: Any, params: dict) -> Any:
     return component.value if pasted["enabled"] and pasted["cfg_scale"] else None
 
 
-_INSTEAD: Mapping[str, Callable[[Any, dict], Any]] = {HIRES_CHECKPOINT: _checkpoint, HIRES_CFG: _cfg}
+def _modules(component: Any, params: dict) -> Any:
+    """The webui's own modules of the hires pass: the first pass's where ours says them."""
+    pasted = read(params).values
+    return [SAME_MODULES] if pasted["enabled"] and pasted["vae"] != SAME_VAE else None
+
+
+_INSTEAD: Mapping[str, Callable[[Any, dict], Any]] = {
+    HIRES_CHECKPOINT: _checkpoint,
+    HIRES_CFG: _cfg,
+    HIRES_MODULES: _modules,
+}
 """By the id of one of the webui's own controls, what it is given for a parsed infotext; None: what that says."""
 
 

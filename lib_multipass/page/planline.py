@@ -153,6 +153,7 @@ def _paragraphs(plan: Forecast) -> list[tuple[str, str]]:
 def _changed(ours: Sequence[Any]) -> list[str]:
     """The folded settings that are not as they come."""
     given = dict(zip(fields.FIELDS, ours, strict=True))
+    given |= {name: fields.written(value) for name, value in given.items() if isinstance(value, list)}
     return [name for name in FOLDED if given[name] not in (None, fields.default(name))]
 
 

@@ -35,7 +35,9 @@ def _option(module: Any, axis: Axis) -> Any:
         axis.reader,
         partial(_apply, axis),
         format_value=lambda p, option, value: axes.legend(axis, value, host.checkpoints.known()),
-        confirm=lambda p, values: axes.confirm(axis, values, host.checkpoints.known(), host.vaes.names()),
+        confirm=lambda p, values: axes.confirm(
+            axis, values, host.checkpoints.known(), host.vaes.names(), host.vaes.module_names()
+        ),
         cost=axis.cost,
         choices=_CHOICES.get(axis.field),
     )

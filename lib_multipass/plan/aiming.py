@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -87,6 +87,27 @@ def _finish(
             "its settings are frozen or were never saved; press Apply settings once on its Settings page."
         )
     return finish, ""
+
+
+def left_encoders(roles: Roles, situation: Situation, aimed: Aimed, lasting: Collection[str]) -> str:
+    """What to say where passes on the second checkpoint have other text encoders than the hires pass.
+
+    ADetailer has no field for them, and begins with the first pass's.
+
+    Args:
+        roles: the job's checkpoints.
+        situation: what stands.
+        aimed: the tabs as they will run.
+        lasting: the checkpoint files that have the hires pass's modules for the whole job.
+    """
+    second, own = roles.second.filename, roles.own.modules
+    there = any(checkpoint.filename == second for checkpoint in aimed.checkpoints)
+    if own is None or second in lasting or not (there and roles.args.adetailer_follows):
+        return ""
+    first, wanted = ({*names} - {*situation.vaes.files} for names in (situation.hires.modules, own))
+    if first == wanted:
+        return ""
+    return f"ADetailer's passes on {roles.second.name_for_extra} had the first pass's text encoders."
 
 
 def dropped(situation: Situation, roles: Roles) -> Iterator[str]:

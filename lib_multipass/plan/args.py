@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
@@ -17,14 +18,24 @@ ADETAILER_MODES = (SAME_AS_SECOND, SAME_AS_FIRST, AS_IN_ADETAILER)
 SAME_VAE = "Use same VAE"
 AUTOMATIC_VAE, NO_VAE = "Automatic", "None"
 VAE_MODES = (SAME_VAE, AUTOMATIC_VAE, NO_VAE)
+SAME_MODULES = "Use same choices"
+"""What Forge Neo shows where the hires pass has the first pass's VAE and text encoders, and says so in its requests."""
 
 LONGEST_NAME = 1000
 """Characters; the longest path that Windows or Linux checkpoints have in practice is well below."""
 
+MOST_NAMES = 20
+"""In a list; no model is made of as many files."""
+
 
 def _entry(default: Any, label: str, tooltip: str = "", **more: Any) -> Any:
-    """A field; ``more`` may hold its infotext key, the texts or the range (lowest, highest, step) that it allows."""
-    metadata = {"label": label, "tooltip": tooltip, "infotext": None, "choices": None, "range": None, **more}
+    """A field.
+
+    ``more`` may hold its infotext key, the texts or the range (lowest, highest, step) that it allows, and ``lists``
+    where it takes a list of texts, too.
+    """
+    more = {"infotext": None, "choices": None, "range": None, "lists": False, **more}
+    metadata = {"label": label, "tooltip": tooltip, **more}
     return field(default=default, metadata=metadata)
 
 
@@ -53,7 +64,9 @@ class PassArgs:
         "Second-pass VAE",
         "The VAE of the hires pass, and of ADetailer's passes on its checkpoint.",
         infotext="Multipass VAE",
+        lists=True,
     )
+    """A list, which Forge Neo takes, as :func:`written` writes it."""
     cfg_scale: float = _entry(
         0.0,
         "Second-pass CFG scale",
@@ -134,10 +147,14 @@ def checked(name: str, value: Any, called: str) -> Any:
         MultipassError: if it does not.
     """
     expected, limits = type(default(name)), FIELDS[name].metadata
+    names = _listed(value) if limits["lists"] else None
+    if names is not None:
+        return _checked_list(names, called)
     kinds = (int, float) if expected is float else (expected,)
     whole = expected is int and type(value) is float and value.is_integer()  # what a slider of gradio may send
     if type(value) not in kinds and not whole:
-        raise MultipassError(f"{called}: {short(value)} is not allowed here; it has to be {_KINDS[expected]}.")
+        kind = _LISTS if limits["lists"] else _KINDS[expected]
+        raise MultipassError(f"{called}: {short(value)} is not allowed here; it has to be {kind}.")
     if expected is str and len(value) > LONGEST_NAME:
         raise MultipassError(f"{called}: {short(value)} is longer than {LONGEST_NAME} characters.")
     if limits["choices"] and value not in limits["choices"]:
@@ -152,6 +169,39 @@ def checked(name: str, value: Any, called: str) -> Any:
     return expected(value)
 
 
+def _checked_list(names: list, called: str) -> str:
+    if len(names) > MOST_NAMES:
+        raise MultipassError(f"{called}: {short(names)} has {len(names)} entries; {MOST_NAMES} are allowed.")
+    for name in names:
+        if not isinstance(name, str):
+            raise MultipassError(f"{called}: {short(name)} is not allowed here; it has to be {_LISTS}.")
+        if len(name) > LONGEST_NAME:
+            raise MultipassError(f"{called}: {short(name)} is longer than {LONGEST_NAME} characters.")
+    return written(names)
+
+
+def written(names: Iterable[str]) -> str:
+    """A list of names as one text, which is how an infotext has it."""
+    names = [*names]
+    return SAME_VAE if names == [SAME_MODULES] else json.dumps(names, ensure_ascii=False)
+
+
+def listed(text: str) -> list[str] | None:
+    """The names of a list that :func:`written` has written; None for a name."""
+    names = _listed(text)
+    return names if names is not None and all(isinstance(name, str) for name in names) else None
+
+
+def _listed(value: Any) -> list | None:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):  # a file may be called so
+            return None
+    return list(value) if isinstance(value, list | tuple) else None
+
+
+_LISTS = "a text, or a list of texts"
 _KINDS = {bool: "true or false", str: "a text", float: "a number", int: "a whole number"}
 
 

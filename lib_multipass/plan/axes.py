@@ -10,7 +10,7 @@ from typing import Any
 from lib_multipass import NAME
 from lib_multipass.plan.args import ADETAILER_MODES, PassArgs, checked, default
 from lib_multipass.plan.names import Checkpoint, resolve
-from lib_multipass.plan.second_pass import resolve_vae
+from lib_multipass.plan.second_pass import resolve_choice
 from lib_multipass.words import MultipassError
 
 
@@ -79,7 +79,13 @@ def over(args: PassArgs, values: Mapping[str, Any]) -> PassArgs:
     return replace(args, **{**values, "enabled": True}) if values else args
 
 
-def confirm(axis: Axis, values: Sequence[Any], known: Iterable[Checkpoint], vaes: Iterable[str]) -> None:
+def confirm(
+    axis: Axis,
+    values: Sequence[Any],
+    known: Iterable[Checkpoint],
+    vaes: Iterable[str],
+    modules: Iterable[str] | None = None,
+) -> None:
     """Refuse a plot before its first cell.
 
     Args:
@@ -87,17 +93,18 @@ def confirm(axis: Axis, values: Sequence[Any], known: Iterable[Checkpoint], vaes
         values: its values.
         known: the webui's checkpoints.
         vaes: the names of the webui's VAE files.
+        modules: the names of its VAE and text encoder files, where they are modules.
 
     Raises:
         MultipassError: for no values at all, and for the first one that is not allowed, with what is.
     """
-    known, vaes = list(known), list(vaes)
+    known, vaes, modules = list(known), list(vaes), None if modules is None else list(modules)
     if not values:
         raise MultipassError(f"{axis.label}: no values are given; give at least one.")
     for value in values:
         checked(axis.field, value, axis.label)
         if axis.field == "vae":
-            resolve_vae(value, vaes)
+            resolve_choice(value, vaes, modules)
         elif axis.kind is str and value not in modes(axis):
             _require_checkpoint(axis, value, known)
 

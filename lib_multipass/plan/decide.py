@@ -13,7 +13,7 @@ from lib_multipass.memory.placement import Decision
 from lib_multipass.memory.working import second_pass_pixels
 from lib_multipass.plan import aiming, crossing, hires, vae_choice
 from lib_multipass.plan import args as fields
-from lib_multipass.plan.args import AUTOMATIC_VAE, SAME_AS_SECOND, SAME_VAE
+from lib_multipass.plan.args import AUTOMATIC_VAE, SAME_AS_SECOND, SAME_MODULES, SAME_VAE
 from lib_multipass.plan.borrowing import borrowed
 from lib_multipass.plan.detailer import enabled_tabs
 from lib_multipass.plan.forecast import FACES, FIRST, REFINER, SECOND, Forecast
@@ -37,6 +37,8 @@ class Vaes:
     """The webui's *SD VAE* in the job; while it reads otherwise, somebody overrides it."""
     apart: Collection[str] = ()
     """Checkpoint files of another latent space than the first pass's, which have their own VAE."""
+    modules: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By checkpoint file, the modules that it is made with for the whole job, where VAEs are modules."""
     keep: bool = False
     """Whether the hires pass's file is kept in memory, since it goes on and off the checkpoint with every picture."""
 
@@ -101,10 +103,10 @@ def decide(roles: Roles, situation: Situation) -> Plan:
     lent = borrowed(situation, cast, given_vaes)
     pixels = second_pass_pixels(*(job.get(name) or usual for name, usual in _SIZES.items())) * job["batch_size"]
     kept = keeping(situation, in_use, roles.args.keep, pixels)
-    crossed = why and f"{why}, so {instead} was used."
-    other = hires.other_choice(situation.hires, roles)
+    crossed, other = why and f"{why}, so {instead} was used.", hires.other_choice(situation.hires, roles)
+    made_with = _vaes(roles, situation, aimed, foreign, declared.get(hires.HIRES_MODULES))
     ordered = order(roles, situation, cast, kept, job.get("n_iter") or 1)
-    put_off = _foreign_vae(roles, vaes, foreign)
+    left = (_foreign_vae(roles, vaes, foreign), aiming.left_encoders(roles, situation, aimed, made_with.modules))
     warnings = [*_warnings(roles, situation, job, why and f"{why}; {instead} will be used."), about_refiner]
     return Plan(
         roles,
@@ -117,9 +119,9 @@ def decide(roles: Roles, situation: Situation) -> Plan:
         | {"hr_checkpoint_name": situation.alias if roles.swaps else None}
         | ({"hr_upscaler": instead} if why else {}),
         aimed.args,
-        _vaes(roles, situation, aimed, foreign),
+        made_with,
         given_vaes,
-        _said(about_refiner, about_hires, crossed, other, aimed.comment, *dropped, *lent, put_off),
+        _said(about_refiner, about_hires, crossed, other, aimed.comment, *dropped, *lent, *left),
         hires.why_not_kept(situation),
         ordered,
     )
@@ -167,8 +169,22 @@ def _given_vaes(
     return {file: vae for file, vae in found.items() if vae}
 
 
-def _vaes(roles: Roles, situation: Situation, aimed: aiming.Aimed, foreign: Sequence[Checkpoint]) -> Vaes:
-    """Which VAEs hold for the whole job and which in the hires pass alone."""
+def _vaes(
+    roles: Roles,
+    situation: Situation,
+    aimed: aiming.Aimed,
+    foreign: Sequence[Checkpoint],
+    modules: Sequence[str] | None,
+) -> Vaes:
+    """Which VAEs hold for the whole job and which in the hires pass alone.
+
+    Args:
+        roles: the job's checkpoints.
+        situation: what stands.
+        aimed: ADetailer's tabs as they will run.
+        foreign: the checkpoints on which the VAE that is fixed for all does not fit.
+        modules: what is declared as the hires pass's modules, if anything.
+    """
     setting, second = situation.vaes.require_text(), roles.second.filename
     wanted = vae_choice.second_pass_vae(situation.vaes, roles, situation.facts)
 
@@ -180,10 +196,12 @@ def _vaes(roles: Roles, situation: Situation, aimed: aiming.Aimed, foreign: Sequ
     apart = [file for file in lasting if file != second or roles.own.vae == SAME_VAE]
     in_first_pass = {checkpoint.filename for checkpoint in (roles.base, situation.refiner) if checkpoint}
     own_vae = roles.own.vae != SAME_VAE and second not in in_first_pass
+    made_with = {}
     if own_vae and lasts(second, wanted, roles.args.adetailer_follows):
         lasting[second] = wanted
+        made_with = {} if modules in (None, [SAME_MODULES]) else {second: modules}
     own = None if wanted == SAME_VAE else wanted
-    return Vaes(own, lasting, setting, apart, keep=own is not None and second not in lasting)
+    return Vaes(own, lasting, setting, apart, made_with, keep=own is not None and second not in lasting)
 
 
 def _foreign_vae(roles: Roles, vaes: vae_choice.VaeSettings, foreign: Sequence[Checkpoint]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lib_multipass.memory.headers import Facts
 from lib_multipass.plan import crossing
-from lib_multipass.plan.args import AUTOMATIC_VAE, NO_VAE
+from lib_multipass.plan.args import AUTOMATIC_VAE, NO_VAE, SAME_MODULES
 from lib_multipass.plan.crossing import FIRST, REFINED_PASSES, SECOND
 from lib_multipass.plan.names import Checkpoint, absent
 from lib_multipass.plan.roles import Roles
@@ -36,8 +36,6 @@ HIRES_CFG = "hr_cfg"
 """The field of webuis that have one for the hires pass's CFG scale; the pass follows it alone."""
 HIRES_MODULES = "hr_additional_modules"
 """Forge Neo's field for the hires pass's VAE and text encoders."""
-SAME_MODULES = "Use same choices"
-"""What Forge Neo shows where the hires pass has the first pass's modules."""
 SAME_CHECKPOINT = "Use same checkpoint"
 """What the webui's own Hires checkpoint shows for none of its own (1.6.0 to 1.10.1)."""
 
@@ -75,7 +73,9 @@ def of_its_own(hires: Hires, own: SecondPass, vaes: Collection[str], foreign: bo
         fields[HIRES_CFG] = own_field(own.cfg_scale, given[HIRES_CFG], hires.cfg_left_out, hires.cfg_of_first)
     if HIRES_MODULES in given:
         others = [one for one in hires.modules if one not in vaes]
-        if own.vae in vaes:
+        if own.modules is not None:
+            fields[HIRES_MODULES] = [*own.modules]
+        elif own.vae in vaes:
             fields[HIRES_MODULES] = [*others, own.vae]
         elif own.vae == NO_VAE or foreign:
             fields[HIRES_MODULES] = others
@@ -162,6 +162,15 @@ def why_not_kept(situation: Situation) -> dict[str, str]:
     }
 
 
+def _about_idle(situation: Situation) -> str:
+    idle = situation.idle_refiner
+    if idle is None or not situation.hires.given.get("refiner_switch_at"):
+        return ""
+    return (
+        f"The refiner {idle.name_for_extra} has no part in this picture: this webui uses none together with Hires. fix."
+    )
+
+
 def check_refiner(situation: Situation, roles: Roles) -> str:
     """What a refiner does to the second pass; empty without one there.
 
@@ -171,7 +180,7 @@ def check_refiner(situation: Situation, roles: Roles) -> str:
     """
     refiner, told = taking_over(situation), ""
     if refiner is None:
-        return told
+        return _about_idle(situation)
     facts = situation.facts[refiner.filename]
     crossing.require_architecture("Refiner", refiner.name, facts, situation.beyond)
     for refined in REFINED_PASSES.get(situation.hires.refined, (FIRST, SECOND)):

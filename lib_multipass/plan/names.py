@@ -32,7 +32,7 @@ class Checkpoint(Protocol):
 
 
 _HASH_SUFFIX = re.compile(r"\[([0-9A-Fa-f]{8,64})]$")
-_EXTENSIONS = (".safetensors", ".ckpt", ".pt")
+_EXTENSIONS = (".safetensors", ".ckpt", ".pt", ".pth", ".sft", ".bin", ".gguf")
 
 
 def resolve(query: str, known: Iterable[Checkpoint], field: str) -> Checkpoint:

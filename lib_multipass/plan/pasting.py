@@ -10,7 +10,7 @@ from typing import Any
 from lib_multipass import NAME, __version__
 from lib_multipass.plan import args as fields
 from lib_multipass.plan.names import Checkpoint, resolve
-from lib_multipass.plan.second_pass import resolve_vae
+from lib_multipass.plan.second_pass import resolve_choice
 from lib_multipass.words import MultipassError
 
 PREFIX = f"{NAME} "
@@ -29,7 +29,9 @@ class Pasted:
     """Sentences for the user: what is missing, what was not understood."""
 
 
-def read(params: Mapping[str, Any], known: Iterable[Checkpoint], vaes: Iterable[str]) -> Pasted:
+def read(
+    params: Mapping[str, Any], known: Iterable[Checkpoint], vaes: Iterable[str], modules: Iterable[str] | None = None
+) -> Pasted:
     """The settings that an infotext asks for.
 
     An infotext without our keys was made without Multipass, so it turns Multipass off and the rest back to default:
@@ -39,6 +41,7 @@ def read(params: Mapping[str, Any], known: Iterable[Checkpoint], vaes: Iterable[
         params: the infotext as the webui has parsed it, by key.
         known: the webui's checkpoints.
         vaes: the names of the webui's VAE files.
+        modules: the names of its VAE and text encoder files, where they are modules.
     """
     keys = {entry.metadata["infotext"]: name for name, entry in fields.FIELDS.items() if entry.metadata["infotext"]}
     values: dict[str, Any] = {name: fields.default(name) for name in keys.values()}
@@ -57,7 +60,7 @@ def read(params: Mapping[str, Any], known: Iterable[Checkpoint], vaes: Iterable[
             with _noting(notes):
                 found[name] = resolve(values[name], known, fields.label(name))
     with _noting(notes):
-        values["vae"] = resolve_vae(values["vae"], vaes)
+        values["vae"] = resolve_choice(values["vae"], vaes, modules)
     if strange:
         notes.append(_about_strange({key: str(params[key]) for key in strange}, params.get(VERSION_KEY)))
     return Pasted(values, found, tuple(notes))
@@ -131,6 +134,7 @@ def offer_of(base: str, selected: Checkpoint | None, known: Iterable[Checkpoint]
     return Offer(f"The first pass of the pasted picture was made with {made_with.name_for_extra}{chosen}.", made_with)
 
 
-def choices_with(value: str, choices: Collection[str]) -> list[str]:
-    """The choices of a dropdown, and a value that is not among them, so that it stays visible."""
-    return [*choices, *([] if value in choices or not value else [value])]
+def choices_with(value: str | list[str], choices: Collection[str]) -> list[str]:
+    """The choices of a dropdown, and what of its value is not among them, so that it stays visible."""
+    values = [value] if isinstance(value, str) else value
+    return [*choices, *(one for one in values if one and one not in choices)]

@@ -42,7 +42,7 @@ class Roles:
         """
         if not self.swaps and self.own == SecondPass():
             return {}
-        values = {**asdict(self.args), "checkpoint": self.second.title, "vae": self.own.vae}
+        values = {**asdict(self.args), "checkpoint": self.second.title, "vae": self.own.choice}
         if self.faces is not None and self.args.adetailer not in fields.ADETAILER_MODES:
             values["adetailer"] = self.faces.title
         keys = {name: entry.metadata["infotext"] for name, entry in fields.FIELDS.items()}
@@ -50,7 +50,13 @@ class Roles:
         return found | {VERSION_KEY: __version__}
 
 
-def roles_of(args: PassArgs, base: Checkpoint, known: Iterable[Checkpoint], vaes: Iterable[str] = ()) -> Roles:
+def roles_of(
+    args: PassArgs,
+    base: Checkpoint,
+    known: Iterable[Checkpoint],
+    vaes: Iterable[str] = (),
+    modules: Iterable[str] | None = None,
+) -> Roles:
     """Resolve the names of a job.
 
     Args:
@@ -58,6 +64,7 @@ def roles_of(args: PassArgs, base: Checkpoint, known: Iterable[Checkpoint], vaes
         base: the checkpoint of the first pass.
         known: the webui's checkpoints.
         vaes: the names of the webui's VAE files.
+        modules: the names of its VAE and text encoder files, where they are modules.
 
     Raises:
         MultipassError: when a name means no checkpoint or VAE, or several.
@@ -69,4 +76,4 @@ def roles_of(args: PassArgs, base: Checkpoint, known: Iterable[Checkpoint], vaes
         faces = modes[args.adetailer]
     else:
         faces = resolve(args.adetailer, known, fields.label("adetailer"))
-    return Roles(base, second, faces, second_pass(args, vaes), args)
+    return Roles(base, second, faces, second_pass(args, vaes, modules), args)

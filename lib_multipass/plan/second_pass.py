@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from pathlib import PureWindowsPath
 from typing import Any
 
-from lib_multipass.plan.args import LONGEST_NAME, SAME_VAE, VAE_MODES, PassArgs, label
+from lib_multipass.plan.args import (
+    AUTOMATIC_VAE,
+    LONGEST_NAME,
+    NO_VAE,
+    SAME_MODULES,
+    SAME_VAE,
+    VAE_MODES,
+    PassArgs,
+    label,
+    listed,
+    short,
+    written,
+)
 from lib_multipass.plan.names import plain, quoted
 from lib_multipass.words import MultipassError, nearest_names
 
@@ -24,19 +36,71 @@ class SecondPass:
     cfg_scale: float | None = None
     clip_skip: int | None = None
     """Which of the text encoder's layers, counted from the last as 1, makes the conditioning."""
+    modules: tuple[str, ...] | None = None
+    """Its VAE and text encoders, where they are modules and were chosen as a list; ``vae`` is the VAE among them."""
+
+    @property
+    def choice(self) -> str:
+        """What was chosen for the VAE, as the field's text."""
+        return self.vae if self.modules is None else written(self.modules)
 
 
-def second_pass(args: PassArgs, vaes: Iterable[str]) -> SecondPass:
+def second_pass(args: PassArgs, vaes: Iterable[str], modules: Iterable[str] | None = None) -> SecondPass:
     """The settings of the second pass.
 
     Args:
         args: the user's settings.
         vaes: the names of the webui's VAE files.
+        modules: the names of its VAE and text encoder files, where they are modules.
 
     Raises:
-        MultipassError: for a VAE that is not there, or a name that means several.
+        MultipassError: for a VAE that is not there, a name that means several, or a list that this webui cannot have.
     """
-    return SecondPass(resolve_vae(args.vae, vaes), args.cfg_scale or None, args.clip_skip or None)
+    vae, chosen = _choice(args.vae, list(vaes), None if modules is None else list(modules))
+    return SecondPass(vae, args.cfg_scale or None, args.clip_skip or None, chosen)
+
+
+def resolve_choice(query: str, vaes: Iterable[str], modules: Iterable[str] | None = None) -> str:
+    """The field's text with the names that the webui has for the files; see :func:`second_pass`."""
+    return second_pass(PassArgs(vae=query), vaes, modules).choice
+
+
+def _choice(query: str, vaes: list[str], modules: list[str] | None) -> tuple[str, tuple[str, ...] | None]:
+    names = listed(query)
+    if names is None:
+        return resolve_vae(query, vaes), None
+    if not names:
+        return NO_VAE, None if modules is None else ()
+    texts = {name: _mode(name) for name in names}
+    others = [name for name, text in texts.items() if text is None]
+    if not others and len(texts) == 1:
+        return texts[names[0]] or SAME_VAE, None
+    if [*filter(None, texts.values())] == [SAME_VAE] and len(others) == 1:
+        return resolve_vae(others[0], vaes), None  # the first pass's modules, with this VAE
+    if len(others) < len(texts):
+        said = f"{short(names)} says {SAME_MODULES!r}, {AUTOMATIC_VAE!r} or {NO_VAE!r} beside others"
+        raise MultipassError(f"{label('vae')}: {said}; only one VAE may stand beside {SAME_MODULES!r}.")
+    if modules is not None:
+        chosen = tuple(dict.fromkeys(_file(name, modules, "VAE or text encoder") for name in others))
+        own = [name for name in chosen if name in vaes]
+        return own[-1] if own else NO_VAE, chosen
+    if len(others) > 1:
+        raise MultipassError(f"{label('vae')}: {short(names)} are {len(others)} files; this webui takes one VAE.")
+    return resolve_vae(others[0], vaes), None
+
+
+def as_list(text: str) -> list[str]:
+    """The field's text as the list that means the same."""
+    names = listed(text)
+    if names is not None or text == SAME_VAE:
+        return [SAME_MODULES] if names is None else names
+    return [text] if text in VAE_MODES else [SAME_MODULES, text]
+
+
+def _mode(text: str) -> str | None:
+    """The text of ``VAE_MODES`` that this is."""
+    modes = {mode.casefold(): mode for mode in VAE_MODES} | {SAME_MODULES.casefold(): SAME_VAE, "": SAME_VAE}
+    return modes.get(text.strip().casefold())
 
 
 def resolve_vae(query: str, known: Iterable[str]) -> str:
@@ -48,11 +112,13 @@ def resolve_vae(query: str, known: Iterable[str]) -> str:
         MultipassError: when nothing fits or several do, with the nearest names.
     """
     known, text = list(known), query.strip()
+    return text if text in known else _mode(text) or _file(query, known)
+
+
+def _file(query: str, known: list[str], kind: str = "VAE") -> str:
+    text = query.strip()
     if text in known:
         return text
-    mode = next((mode for mode in VAE_MODES if mode.casefold() == text.casefold()), None)
-    if mode is not None or not text:
-        return mode or SAME_VAE
     name = PureWindowsPath(text).name.casefold()
     for fits in (lambda file: file.casefold() == name, lambda file: plain(file) == plain(name)):
         found = list(filter(fits, known))
@@ -61,21 +127,21 @@ def resolve_vae(query: str, known: Iterable[str]) -> str:
         if found:
             names = ", ".join(sorted(found))
             raise MultipassError(f"{label('vae')}: {query!r} means {len(found)} files ({names}); give one of these.")
-    raise MultipassError(f"{label('vae')}: {absent_vae(query, known)}.")
+    raise MultipassError(f"{label('vae')}: {absent_vae(query, known, kind)}.")
 
 
-def absent_vae(query: str, known: Iterable[str]) -> str:
+def absent_vae(query: str, known: Iterable[str], kind: str = "VAE") -> str:
     """What to say of a name that leads to no VAE file: that it does not, and the nearest names; no whole sentence."""
-    name = PureWindowsPath(query[-LONGEST_NAME:].strip()).name
-    return f"there is no VAE {quoted(query)}; {_nearest(name, list(known))}"
+    near = _nearest(PureWindowsPath(query[-LONGEST_NAME:].strip()).name, list(known), kind)
+    return f"there is no {kind} {quoted(query)}; {near}"
 
 
-def _nearest(name: str, known: list[str]) -> str:
+def _nearest(name: str, known: list[str], kind: str) -> str:
     by_name = {plain(file): file for file in known}
     near = nearest_names(plain(name), by_name)
     if near:
         return "the nearest are " + ", ".join(by_name[one] for one in near)
-    return "refresh the list if the file is new" if known else "the webui has no VAE files at all"
+    return "refresh the list if the file is new" if known else f"the webui has no {kind} files at all"
 
 
 def lasting_vae(wanted: str, setting: str, own: Collection[str | None], follows: bool) -> bool:

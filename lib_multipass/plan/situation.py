@@ -110,6 +110,8 @@ class Situation:
     """The refiner that is chosen, though it may be set to take over at the very end."""
     no_refiner: str | None = None
     """A refiner's name that leads nowhere."""
+    idle_refiner: Checkpoint | None = None
+    """One that is chosen in a webui that uses none together with a hires pass."""
     alias: str = ""
     """A name that the webui resolves to the second pass's very checkpoint."""
     known: Sequence[Checkpoint] = ()

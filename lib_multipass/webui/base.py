@@ -1,8 +1,7 @@
 """The door: what a webui must offer, by rooms, and what of it is wrapped, by slots.
 
-A family of webuis is a package beside this module. Its ``family.py`` names its rooms, which are modules with the same
-names in every family. A further one is right when ``tests/unit/test_door.py`` passes for it, and the scenarios on a
-real webui.
+A family of webuis is a package beside this module. Its ``family.py`` names its rooms, modules of the same names in
+every family. A further one is right when ``tests/unit/test_door.py`` passes for it, and the scenarios on a real one.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ ROOMS = {
     },
     "vaes": {
         "names": "names of all VAE files",
+        "module_names": "names of all VAE and text encoder files where they are modules; None elsewhere",
         "refresh": "reads the folders again",
         "shown": "the name in a dropdown for any name",
     },
@@ -151,6 +151,7 @@ WITHIN = {
         "beyond": "architectures that cannot be loaded",
         "hires_cfg": "what the webui's own field for the hires pass's CFG scale says",
         "plain_upscaler": "the upscaler on pixels that is always there",
+        "refines_hires_jobs": "whether a refiner works in a job with a hires pass",
         "vaes_are_modules": "whether VAEs are modules",
     },
     "files": {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import importlib
 import weakref
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -308,6 +309,24 @@ def test_a_vae_module_of_another_latent_space_is_left_out_of_a_jobs_models(neo):
     assert neo.loads[2:] == ["beta + other"]
 
 
+@pytest.mark.parametrize("chosen", [[], ["other.safetensors"], ["other.safetensors", "clip.safetensors"]])
+def test_the_second_passs_modules_are_on_its_checkpoint_for_the_whole_job(neo, chosen):
+    """ADetailer has no field for them and would begin with the first pass's."""
+    neo.host.vaes.module_names()
+    keep(neo, A, B)
+    begin_job(neo, A)
+    part = neo.host.pass_vae.PassVae(ours("plan.decide").Vaes(modules={str(neo.files[B]): chosen}))
+    neo.state.running.job.parts[type(part)] = part
+    files = sorted(file for file in (neo.vae, neo.text_encoder) if Path(file).name in chosen)
+    first = [neo.text_encoder]
+    for _ in range(2):
+        neo.swap(A, *first)
+        hires_pass, faces = neo.swap(B, *files), neo.swap(B, *first)
+        assert faces is hires_pass
+        assert neo.sd_models.model_data.forge_loading_parameters["additional_modules"] == first
+    assert neo.loads == ["alpha + clip", " + ".join([B, *(Path(file).stem for file in files)])]
+
+
 def test_a_failed_load_leaves_the_kept_ones(keeping, monkeypatch):
     def fails(*_args, **_kwargs):
         raise OSError("no such file")
@@ -457,8 +476,22 @@ def test_the_preset_puts_a_hires_cfg_scale_on_the_page_that_nobody_has_chosen(ne
     assert (neo.host.features.hires_cfg(p)[0] == hr_cfg) == left_out
 
 
+def test_a_refiner_has_no_part_in_a_job(neo):
+    p = neo.processing.StableDiffusionProcessingTxt2Img()
+    neo.shared.opts.data |= ours("plan.our_settings").DEFAULTS
+    vars(p).update(prompt="", override_settings={}, refiner_checkpoint=C, refiner_switch_at=0.5, enable_hr=True)
+    roles = ours("plan.roles").Roles(neo.checkpoints[A], neo.checkpoints[B], None)
+    situation = neo.host.gathering.of_request(p, roles, [])
+    assert (situation.refiner, situation.idle_refiner) == (None, neo.checkpoints[C])
+    assert str(neo.files[C]) not in situation.facts
+
+
 def test_vaes_are_named_by_their_files(neo):
     assert neo.host.vaes.names() == ["other.safetensors"]
+    assert neo.host.vaes.module_names() == [
+        "other.safetensors",
+        "clip.safetensors",
+    ]  # without a page nobody listed them
     assert neo.host.vaes.shown("other") == "other.safetensors"
     assert neo.host.vaes.named(neo.vae) == "other.safetensors"
     assert neo.host.vaes.automatic(str(neo.files[A])) is None

@@ -70,25 +70,38 @@ def test_the_webuis_own_hires_checkpoint_is_not_left_where_ours_governs(paste):
 
 
 @pytest.mark.parametrize(
-    ("entries", "given"),
+    ("elem_id", "entries", "given"),
     [
-        ({"Multipass checkpoint": B, "Multipass CFG scale": "9"}, 0.0),
-        ({"Multipass checkpoint": B}, None),
-        ({"Multipass CFG scale": "9"}, None),
-        ({}, None),
+        ("txt2img_hr_cfg", {"Multipass checkpoint": B, "Multipass CFG scale": "9"}, 0.0),
+        ("txt2img_hr_cfg", {"Multipass checkpoint": B}, None),
+        ("txt2img_hr_cfg", {"Multipass CFG scale": "9"}, None),
+        ("txt2img_hr_cfg", {}, None),
+        ("hr_vae_te", {"Multipass checkpoint": B, "Multipass VAE": "other"}, ["Use same choices"]),
+        ("hr_vae_te", {"Multipass checkpoint": B, "Multipass VAE": "[]"}, ["Use same choices"]),
+        ("hr_vae_te", {"Multipass checkpoint": B}, None),
+        ("hr_vae_te", {"Multipass VAE": "other"}, None),
     ],
 )
-def test_the_webuis_own_hires_cfg_scale_is_not_left_where_ours_says_it(monkeypatch, entries, given):
-    """As reForge's page has one: what is pasted into it would hold as soon as ours goes back to 0."""
+def test_a_field_of_the_webuis_own_is_not_left_where_ours_says_it(host, monkeypatch, elem_id, entries, given):
+    """As reForge and Forge Neo have: what is pasted into one would hold as soon as ours is as in the first pass."""
     from lib_multipass.page import paste
 
     monkeypatch.setattr(paste, "_own", {})
-    slider = SimpleNamespace(value=0.0)
-    paste.remember(slider, "txt2img_hr_cfg")
+    theirs = SimpleNamespace(value=0.0)
+    paste.remember(theirs, elem_id)
     made = dict.fromkeys((*paste.read({}).values, "checkpoint"))
     fields = paste.Paste(lambda name: name).fields(made, {})
-    (value,) = [value for component, value in fields if component is slider]
-    assert value({**entries, "Hires CFG Scale": "9.0"}) == given
+    (value,) = [value for component, value in fields if component is theirs]
+    assert value({**entries, "Hires CFG Scale": "9.0", "Hires VAE/TE": ["other"]}) == given
+
+
+def test_a_request_with_an_infotext_reads_our_updates_with_either_gradio(host, monkeypatch):
+    """The webui's API knows an update by what gradio 3 calls it (``Api.apply_infotext``), in Forge Neo too."""
+    from lib_multipass.page import paste
+
+    monkeypatch.setattr(paste.gr, "update", lambda **values: {**values, "__type__": "update"})  # as in gradio 4
+    value = paste._setting("checkpoint", lambda: [])({"Multipass checkpoint": B})
+    assert (value["value"], value["__type__"]) == (title_of(host, B), "generic_update")
 
 
 def test_the_short_names_of_the_users_dropdown_are_taken(host, paste, monkeypatch):

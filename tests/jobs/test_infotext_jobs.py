@@ -82,8 +82,9 @@ def test_the_infotext_of_a_batch_names_each_pictures_own_seed(pair, tmp_path):
 
 def test_a_copy_of_a_job_without_us_keeps_the_webuis_infotext(pair, tmp_path):
     saving = {"samples_save": True, "save_images_before_highres_fix": True, "outdir_txt2img_samples": str(tmp_path)}
+    job = hires(hr_cfg=5)  # reForge writes 0, and what it means only after the copy
     with settings(pair.ours, **saving):
-        got = pair.ours.client.txt2img(**hires(), hr_checkpoint_name=B, save_images=True)
+        got = pair.ours.client.txt2img(**job, hr_checkpoint_name=B, save_images=True)
     (file,) = tmp_path.rglob("*-before-highres-fix.png")
     assert parameters(file) == got.infotext
 

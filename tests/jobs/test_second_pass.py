@@ -114,13 +114,15 @@ def test_faces_that_do_not_follow_have_the_checkpoints_own(pair):
 
 def test_a_tabs_own_vae_goes_first(pair):
     need_adetailer(pair)
-    job = {**hires("Lanczos"), "n_iter": 2}
+    job, baked = {**hires("Lanczos"), "n_iter": 2}, bake(pair.stock, B)
     # "Automatic" is what the setting says too; it has to be told from a tab that says nothing.
-    faces = adetailer(pair.ours, ad_use_vae=True, ad_vae="Automatic")
-    expected = warm(
-        pair.stock, **job, hr_checkpoint_name=bake(pair.stock, B), alwayson_scripts=adetailer(pair.stock, B)
-    )
-    assert warm(pair.ours, **job, alwayson_scripts={**faces, **second(vae=OTHER)}).same_as(expected)
+    own, in_tab, made_by, faces = OTHER, "Automatic", baked, B
+    if pair.ours.webui.kind.vaes_are_modules:  # its ADetailer knows files alone, and fails on other names
+        own, in_tab, made_by, faces = "None", OTHER, B, baked
+    by_hand = adetailer(pair.stock, faces)
+    expected = warm(pair.stock, **job, hr_checkpoint_name=made_by, alwayson_scripts=by_hand)
+    tab = adetailer(pair.ours, ad_use_vae=True, ad_vae=in_tab)
+    assert warm(pair.ours, **job, alwayson_scripts={**tab, **second(vae=own)}).same_as(expected)
 
 
 @pytest.mark.parametrize("name", ["None", "Automatic"])
@@ -180,6 +182,95 @@ def test_an_unknown_vae_stops_the_job(pair, name):
     assert (state["options"], state["reads"]) == ([], [])
 
 
+def need_modules(pair):
+    if not pair.ours.webui.kind.vaes_are_modules:
+        pytest.skip("in this webui a VAE is no module")
+
+
+def test_a_list_of_vaes(pair):
+    """Of one it is that one, anywhere; where VAEs are modules it is all of the hires pass's."""
+    expected = warm(pair.ours, **hires("Lanczos"), alwayson_scripts=second(vae=OTHER))
+    got = warm(pair.ours, **hires("Lanczos"), alwayson_scripts=second(vae=[OTHER]))
+    assert got.same_as(expected)
+    modules = pair.ours.webui.kind.vaes_are_modules
+    said = f'["{OTHER}"]' if modules else OTHER
+    assert f"Multipass VAE: {said}," in got.infotext
+    one_too_many = [OTHER, "ohter" if modules else "another"]
+    with pytest.raises(RefusedError) as caught:
+        pair.ours.client.txt2img(**hires(), alwayson_scripts=second(vae=one_too_many))
+    assert caught.value.status == 422
+    said = "there is no VAE or text encoder 'ohter'" if modules else "are 2 files; this webui takes one VAE"
+    assert said in caught.value.detail
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("checkpoint", [B, A])
+def test_a_list_is_all_of_the_modules(pair, checkpoint):
+    """None at all too: the checkpoint's own, whatever the first pass has."""
+    need_modules(pair)
+    job = hires("Lanczos", n_iter=2)
+    first = {"override_settings": {"forge_additional_modules": [OTHER]}}
+    cases = [([OTHER], {}, {"hr_checkpoint_name": bake(pair.stock, checkpoint)})]
+    by_hand = {"hr_checkpoint_name": checkpoint, "override_settings": {"sd_model_checkpoint": bake(pair.stock, A)}}
+    cases += [([], first, by_hand)]
+    for modules, ours, stock in cases:
+        expected = warm(pair.stock, **job, **stock)
+        got = warm(pair.ours, **job, **ours, alwayson_scripts=second(checkpoint, vae=modules))
+        assert got.same_as(expected)
+        assert pair.ours.client.probe()["reads"] == []
+        assert f"Hires Module 1: {'other' if modules else 'Built-in'}" in got.infotext
+        again = warm(pair.ours, **job, **ours, alwayson_scripts=multipass(pasted(got.infotext)))
+        assert again.same_as(got)
+        assert again.infotext == got.infotext
+
+
+@pytest.mark.real
+def test_the_panel_has_the_modules_to_choose_from(pair):
+    need_modules(pair)
+    scripts = pair.ours.client.get("/sdapi/v1/script-info")
+    (ours,) = (one["args"] for one in scripts if one["name"].lower() == "multipass")
+    vae = next(one for one in ours if one["label"] == "Second-pass VAE")
+    assert vae["value"] == ["Use same choices"]
+    assert {"Use same choices", OTHER} <= {*np.ravel(vae["choices"])}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("vae", [[OTHER], [], OTHER])
+def test_a_request_with_the_infotext_has_the_modules(pair, vae):
+    need_modules(pair)
+    job = hires("Lanczos")
+    first = {"override_settings": {"forge_additional_modules": [OTHER]}} if vae == [] else {}
+    got = warm(pair.ours, **job, **first, alwayson_scripts=second(vae=vae))
+    # Left out, Neo would fill these two in from the infotext and fail over their types.
+    theirs = {"hr_additional_modules": ["Use same choices"], "styles": []}
+    again = warm(pair.ours, **job, **first, **theirs, infotext=got.infotext)
+    assert again.same_as(got)
+    assert again.infotext == got.infotext
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("vae", [[], "None"])
+def test_the_faces_have_the_second_passs_modules(pair, vae):
+    """ADetailer has no field for them, and would begin with the first pass's."""
+    need_adetailer(pair)
+    need_modules(pair)
+    job = hires("Lanczos", n_iter=2)
+    base = {"override_settings": {"sd_model_checkpoint": bake(pair.stock, A)}}
+    expected = warm(pair.stock, **job, **base, hr_checkpoint_name=B, alwayson_scripts=adetailer(pair.stock, B))
+    first = {"override_settings": {"forge_additional_modules": [OTHER]}}
+    got = warm(pair.ours, **job, **first, alwayson_scripts={**adetailer(pair.ours), **second(vae=vae)})
+    assert got.same_as(expected)
+    assert pair.ours.client.probe()["reads"] == []
+
+
+def pasted(infotext: str) -> dict:
+    """The settings of an infotext."""
+    from lib_multipass.plan import pasting
+
+    entries = dict(entry.split(": ", 1) for entry in infotext.split("\n")[-1].split(", ") if ": " in entry)
+    return pasting.read(entries, [], [OTHER], [OTHER]).values
+
+
 OWN = {"CFG": {"cfg_scale": 9.0}, "clip skip": {"clip_skip": 3}, "both": {"cfg_scale": 1.5, "clip_skip": 2}}
 
 
@@ -234,11 +325,8 @@ def test_options_are_equal_during_the_job(pair):
 
 def test_infotext_replays(pair):
     """A job whose settings are the values of the infotext gives the same picture."""
-    from lib_multipass.plan import pasting
-
     got = warm(pair.ours, **hires(), alwayson_scripts=second(vae=OTHER, cfg_scale=3, clip_skip=2))
-    entries = dict(entry.split(": ", 1) for entry in got.infotext.split("\n")[-1].split(", ") if ": " in entry)
-    again = warm(pair.ours, **hires(), alwayson_scripts=multipass(pasting.read(entries, [], [OTHER]).values))
+    again = warm(pair.ours, **hires(), alwayson_scripts=multipass(pasted(got.infotext)))
     assert again.same_as(got)
     assert again.infotext == got.infotext
 

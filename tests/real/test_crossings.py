@@ -275,11 +275,17 @@ def test_a_lora_that_fits_the_second_pass_alone_is_read_for_it(pair):
     assert "left out" not in comments(pair)
 
 
+def need_refiner(pair) -> None:
+    if not pair.ours.webui.kind.refines_hires_jobs:
+        pytest.skip("in this webui no refiner works in a job with a hires pass")
+
+
 REFINED = {"first pass": False, "second pass": True, "both passes": True}
 
 
 @pytest.mark.parametrize("refined", REFINED)
 def test_refiner(pair, refined):
+    need_refiner(pair)
     refiner = {"refiner_checkpoint": REFINER, "refiner_switch_at": 0.5}
     job = {**beginning(XL), **hires("Lanczos"), **refiner, "n_iter": 2}
     with settings(pair.ours, pair.stock, hires_fix_refiner_pass=refined):
@@ -296,6 +302,7 @@ def test_refiner(pair, refined):
 
 @pytest.mark.parametrize("same", [XL, XL2])
 def test_refiner_that_is_one_of_the_two(pair, same):
+    need_refiner(pair)
     refiner = {"refiner_checkpoint": same, "refiner_switch_at": 0.5}
     job = {**beginning(XL), **hires("Lanczos"), **refiner, "n_iter": 2}
     expected = warm(pair.stock, **job, hr_checkpoint_name=XL2)

@@ -71,6 +71,7 @@ VALUES = {
     "vae": [
         *("Use same VAE", "Automatic", "None", "none", "OTHER", "folder/other.safetensors", "othre"),
         *("wide", "broken", "a-checkpoint", "", 3, None),
+        *(["OTHER"], [], ["None"], ["other", "wide"], ["othre"], ["other", 3]),
     ],
     "cfg_scale": [4, 4.5, 7.0, 30, 30.5, -1, float("nan"), float("inf"), "high", True, None],
     "clip_skip": [1, 2, 13, -1, 2.0, 2.5, "2", True, None],

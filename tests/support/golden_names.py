@@ -7,6 +7,7 @@ import importlib.util
 import re
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 from fastapi import FastAPI
 
@@ -19,12 +20,14 @@ LIMITS = ("minimum", "maximum", "step")
 
 def names_of(host) -> dict[str, Any]:
     """All of them, by kind."""
+    with_modules = _with_modules(host)
     page, script = Page(host), host.script()
     return {
         "title": script.title(),
         "section": script.section,
         "script-info": _plain(script.api_info, host),
         "panel": [_component(component, host) for component in page.panel()],
+        "where VAEs are modules": with_modules,
         "arguments": [control.elem_id for control in script.controls],
         "infotext": [_pasted(*field) for field in script.infotext_fields],
         "settings": _settings(host),
@@ -32,6 +35,16 @@ def names_of(host) -> dict[str, Any]:
         "axes": [_axis(option, host) for option in axes_of(host).values()],
         "endpoints": _endpoints(host),
     }
+
+
+def _with_modules(host) -> list[dict[str, Any]]:
+    """What differs on a page of Forge Neo."""
+    from lib_multipass.webui import host as door
+
+    usual = [_component(component, host) for component in Page(host).panel()]
+    with patch.object(door.vaes, "module_names", lambda: ["other.safetensors", "clip_l.safetensors"]):
+        here = [_component(component, host) for component in Page(host).panel()]
+    return [component for component in here if component not in usual]
 
 
 def _component(component: Any, host) -> dict[str, Any]:

@@ -36,6 +36,8 @@ class Kind:
     """Whether a setting says how many checkpoints stay loaded (``sd_checkpoints_limit``)."""
     vaes_are_modules: bool = False
     """Whether a VAE is chosen as a module, with which its checkpoint is built: what has another one is loaded anew."""
+    refines_hires_jobs: bool = True
+    """Whether a refiner works in a job with a hires pass."""
     makes_files: bool = True
     """Whether it comes with the model code that the tests' files are made with (``support/real_files.py``)."""
     embeddings: str = "embeddings"
@@ -99,6 +101,7 @@ NEO = Kind(
     latent_upscalers=False,
     limits=False,
     vaes_are_modules=True,
+    refines_hires_jobs=False,
     makes_files=False,
     embeddings="models/embeddings",
     clip_skip_in_tabs=False,

@@ -23,17 +23,14 @@ class Model:
         seed = sum(len(Path(file).read_bytes()) for file in files)
         unet, vae = _layers(seed), _layers(seed + 1)
         unet.predictor, unet.diffusion_model = _Predictor(), unet[0]
-        self.forge_objects = SimpleNamespace(
-            unet=Patcher(unet),
-            clip=SimpleNamespace(patcher=Patcher(torch.nn.Identity())),
-            vae=SimpleNamespace(first_stage_model=vae, upscale_ratio=8, patcher=Patcher(vae), vae_dtype=torch.float32),
-        )
+        of_vae = {"first_stage_model": vae, "upscale_ratio": 8, "patcher": Patcher(vae), "vae_dtype": torch.float32}
+        clip = SimpleNamespace(patcher=Patcher(torch.nn.Identity()))
+        self.forge_objects = SimpleNamespace(unet=Patcher(unet), clip=clip, vae=SimpleNamespace(**of_vae))
         self.forge_objects_original, self.first_stage_model = self.forge_objects, vae
         self.forge_objects_after_applying_lora = SimpleNamespace(**vars(self.forge_objects))
         self.tiling_enabled = False
 
-    def is_webui_legacy_model(self) -> bool:
-        return True
+    is_webui_legacy_model = staticmethod(lambda: True)
 
 
 class Patcher:
@@ -47,7 +44,7 @@ class Patcher:
         self.model_options: dict[str, Any] = {"transformer_options": {}}
 
     def clone(self) -> Patcher:
-        return Patcher(self.model, self)
+        return Patcher(self.model, parent=self)
 
 
 class _Predictor(torch.nn.Module):
@@ -62,12 +59,9 @@ class _Predictor(torch.nn.Module):
 
 
 def _layers(seed: int) -> torch.nn.Sequential:
-    generator = torch.Generator().manual_seed(seed)
-    layers = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.Conv2d(1, 1, 1))
-    with torch.no_grad():
-        for weight in layers.parameters():
-            weight.copy_(torch.rand(weight.shape, generator=generator))
-    return layers
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.Conv2d(1, 1, 1))
 
 
 class Checkpoint:
@@ -117,7 +111,8 @@ class Neo:
         """The files that were read, with their modules."""
         self.callbacks: dict[str, list[Any]] = defaultdict(list)
         self.files = {name: folder / f"{name}.safetensors" for name in (A, B, C)}
-        for number, file in enumerate([*self.files.values(), folder / "other.safetensors"]):
+        self.text_encoder = str(folder / "clip.safetensors")
+        for number, file in enumerate([*self.files.values(), folder / "other.safetensors", Path(self.text_encoder)]):
             file.write_bytes(b"x" * (number + 1))
         self.checkpoints = {name: Checkpoint(file) for name, file in self.files.items()}
         self.vae = str(folder / "other.safetensors")
@@ -197,8 +192,8 @@ class Neo:
         return Model([sd, *(additional_state_dicts or ())])
 
     def _reload(self) -> tuple[Any, bool]:
-        data = self.sd_models.model_data
-        wanted, parameters = str(data.forge_loading_parameters), data.forge_loading_parameters
+        data, parameters = self.sd_models.model_data, self.sd_models.model_data.forge_loading_parameters
+        wanted = str(parameters)
         if data.forge_hash == wanted:
             return data.sd_model, False
         data.sd_model, data.forge_hash = None, ""
@@ -263,7 +258,7 @@ class Neo:
             return lambda call, *_args, **_kwargs: self.callbacks[name].append(call)
 
         names = ("on_app_started", "on_before_ui", "on_script_unloaded", "on_model_loaded")
-        self.add("modules.script_callbacks", **{name: listed(name) for name in names})
+        self.add("modules.script_callbacks", callback_map={}, **{name: listed(name) for name in names})
         self.script_callbacks.remove_current_script_callbacks = self.callbacks.clear  # nobody else has any here
         runner = SimpleNamespace(alwayson_scripts=[], inputs=[])
         self.add("modules.scripts", scripts_data=[], scripts_txt2img=runner)
@@ -276,8 +271,9 @@ class Neo:
             self.add(f"modules.{module}", **{name: lambda *_args, **_kwargs: None for name in functions})
         self.add("modules.devices", device=torch.device("cpu"), dtype_unet=torch.float32, dtype_vae=torch.float32)
         self.add("modules.call_queue", queue_lock=None)
-        self.add("modules.rng")
-        self.add("modules.sd_unet")
+        self.add("modules.paths", script_path="")
+        for empty in ("rng", "sd_unet"):
+            self.add(f"modules.{empty}")
         self.add("modules.ui_common", refresh_symbol="")
         self.add("modules.ui_components", InputAccordion=None, ToolButton=None)
         self.add("modules.patches", patch=self._patch, undo=self._undo, original=self._original)
@@ -294,12 +290,11 @@ class Neo:
         return self.patches.originals[key].get((owner, name))
 
     def _backend(self) -> None:
-        def apply_circular_forge(model: Any, tiling_enabled: bool = False) -> None:
-            model.tiling_enabled = tiling_enabled
-
         self.add("backend.args", dynamic_args=dynamic_args)
         self.add("backend.memory_management", soft_empty_cache=lambda: None)
-        self.add("modules_forge.utils", apply_circular_forge=apply_circular_forge)
+        tile = lambda model, tiling_enabled=False: setattr(model, "tiling_enabled", tiling_enabled)  # noqa: E731
+        self.add("modules_forge.utils", apply_circular_forge=tile)
         dtypes = {"Automatic": (None, False)}
-        modules = {Path(self.vae).name: self.vae}
-        self.add("modules_forge.main_entry", module_list=modules, forge_unet_storage_dtype_options=dtypes)
+        entry = self.add("modules_forge.main_entry", module_list={}, forge_unet_storage_dtype_options=dtypes)
+        files = {Path(file).name: file for file in (self.vae, self.text_encoder)}
+        entry.refresh_models = lambda: entry.module_list.update(files)

@@ -43,6 +43,13 @@ def test_modules(vae, given, declared):
     assert found == ({} if declared is None else {"hr_additional_modules": declared})
 
 
+@pytest.mark.parametrize("chosen", [(), ("other text",), ("sharp.safetensors", "other text")])
+def test_modules_that_were_chosen_as_a_list_are_all(chosen):
+    own = SecondPass("sharp.safetensors" if len(chosen) == 2 else NO_VAE, modules=chosen)
+    found = of_its_own(own, ("soft.safetensors", "text"), hr_additional_modules=["theirs"])
+    assert found == {"hr_additional_modules": [*chosen]}
+
+
 @pytest.mark.parametrize("given", [None, ["Use same choices"]])
 def test_a_vae_of_another_latent_space_is_left_out_of_the_modules(given):
     found = of_its_own(modules=("soft.safetensors", "text"), foreign=True, hr_additional_modules=given)

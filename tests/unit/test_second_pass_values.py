@@ -12,7 +12,16 @@ from lib_multipass.plan.args import PassArgs
 from lib_multipass.plan.crossing import require_vae
 from lib_multipass.plan.pasting import read
 from lib_multipass.plan.roles import roles_of
-from lib_multipass.plan.second_pass import Finish, SecondPass, finish, lasting_vae, own_field, resolve_vae, second_pass
+from lib_multipass.plan.second_pass import (
+    Finish,
+    SecondPass,
+    as_list,
+    finish,
+    lasting_vae,
+    own_field,
+    resolve_vae,
+    second_pass,
+)
 from lib_multipass.plan.vae_choice import VaeSettings
 from lib_multipass.words import MultipassError
 from support import layouts
@@ -63,6 +72,88 @@ def test_defaults_are_nothing_of_its_own():
     assert second_pass(PassArgs(True, "photo"), VAES) == SecondPass()
     own = second_pass(PassArgs(True, "photo", vae="photo vae", cfg_scale=3.5, clip_skip=2), VAES)
     assert own == SecondPass("Photo VAE.safetensors", 3.5, 2)
+
+
+MODULES = [*VAES, "clip_l.safetensors", "t5.gguf"]
+
+
+@pytest.mark.parametrize(
+    ("given", "vae", "modules"),
+    [
+        ([], "None", ()),
+        (["photo vae"], "Photo VAE.safetensors", ("Photo VAE.safetensors",)),
+        (["CLIP_L", "old.vae", "t5.gguf"], "old.vae.ckpt", ("clip_l.safetensors", "old.vae.ckpt", "t5.gguf")),
+        (["t5.gguf", "text_encoder/t5.gguf"], "None", ("t5.gguf",)),
+        (["Use same choices"], "Use same VAE", None),
+        (["automatic"], "Automatic", None),
+        (["Use same choices", "ema.pt"], "ema.pt", None),
+    ],
+)
+def test_a_list_is_all_of_the_modules(given, vae, modules):
+    own = second_pass(PassArgs.parse([{"vae": given}]), VAES, MODULES)
+    assert own == SecondPass(vae, modules=modules)
+    assert second_pass(PassArgs(vae=own.choice), VAES, MODULES) == own
+
+
+@pytest.mark.parametrize(
+    ("given", "vae"),
+    [
+        ([], "None"),
+        (["photo vae"], "Photo VAE.safetensors"),
+        (["Use same choices"], "Use same VAE"),
+        (["none"], "None"),
+    ],
+)
+def test_without_modules_a_list_means_one_vae(given, vae):
+    assert second_pass(PassArgs.parse([{"vae": given}]), VAES) == SecondPass(vae)
+
+
+@pytest.mark.parametrize(
+    ("given", "modules", "words"),
+    [
+        (["ema.pt", "old.vae"], None, ["['ema.pt', 'old.vae'] are 2 files", "takes one VAE"]),
+        (["clip_l"], None, ["there is no VAE 'clip_l'"]),
+        (["clip_m"], MODULES, ["there is no VAE or text encoder 'clip_m'", "nearest are clip_l.safetensors"]),
+        (["x"], [], ["no VAE or text encoder files at all"]),
+        (["Automatic", "ema.pt"], MODULES, ["'Automatic'", "beside others"]),
+        (["Use same choices", "t5.gguf", "ema.pt"], MODULES, ["beside others", "only one VAE"]),
+        (["Use same choices", "foto vae"], MODULES, ["there is no VAE 'foto vae'", "Photo VAE.safetensors"]),
+        (["Use same choices", "None"], MODULES, ["beside others"]),
+    ],
+)
+def test_a_list_that_cannot_be_had_is_refused(given, modules, words):
+    with pytest.raises(MultipassError) as caught:
+        second_pass(PassArgs.parse([{"vae": given}]), VAES, modules)
+    assert str(caught.value).startswith("Second-pass VAE: ")
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Use same VAE", ["Use same choices"]),
+        ("Automatic", ["Automatic"]),
+        ("None", ["None"]),
+        ("ema.pt", ["Use same choices", "ema.pt"]),
+        ("[]", []),
+        ('["ema.pt", "t5.gguf"]', ["ema.pt", "t5.gguf"]),
+    ],
+)
+def test_the_list_that_means_the_same(text, shown):
+    assert as_list(text) == shown
+    own = second_pass(PassArgs.parse([{"vae": shown}]), VAES, MODULES)
+    assert own == second_pass(PassArgs(vae=text), VAES, MODULES)
+
+
+@pytest.mark.parametrize("given", [[], ["clip_l"], ["t5", "ema.pt"]])
+def test_a_list_comes_back_from_the_infotext(given):
+    args = PassArgs.parse([{"checkpoint": "photo", "vae": given}])
+    plan = roles_of(args, CARTOON, KNOWN, VAES, MODULES)
+    pasted = read({key: str(value) for key, value in plan.infotext.items()}, KNOWN, VAES, MODULES)
+    assert pasted.notes == ()
+    assert roles_of(PassArgs(**pasted.values), CARTOON, KNOWN, VAES, MODULES) == plan
+    assert plan.own.modules is not None
 
 
 def test_without_a_swap_own_settings_are_recorded_too():

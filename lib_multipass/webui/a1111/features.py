@@ -107,6 +107,11 @@ def plain_upscaler() -> str:
     return PIXEL_UPSCALER
 
 
+def refines_hires_jobs() -> bool:
+    """Whether a refiner works in a job with a hires pass."""
+    return True
+
+
 def hires_cfg(p: Any) -> tuple[Any, float]:
     """What ``hr_cfg``, which reForge has, is in a request without it, and what it is for the first pass's CFG scale."""
     return getattr(type(p), "hr_cfg", None) if getattr(p, "is_api", False) else None, 0.0

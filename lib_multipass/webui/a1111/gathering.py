@@ -9,9 +9,9 @@ from modules import devices, sd_vae, shared
 
 from lib_multipass.memory.headers import Facts, remembered
 from lib_multipass.memory.placement import DISK, RAM, Model
-from lib_multipass.plan.args import VAE_MODES
+from lib_multipass.plan.args import SAME_MODULES, VAE_MODES
 from lib_multipass.plan.crossing import SECOND
-from lib_multipass.plan.hires import HIRES_MODULES, SAME_CHECKPOINT, SAME_MODULES
+from lib_multipass.plan.hires import HIRES_MODULES, SAME_CHECKPOINT
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.our_settings import (
     CROSSING_UPSCALER,
@@ -50,7 +50,8 @@ def of_request(request: Any, roles: Roles, adetailer_args: Sequence[Any]) -> Sit
 
 
 def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situation:
-    refiner, no_refiner = _refiner(p)
+    chosen, no_refiner = _refiner(p)
+    refiner, idle = (chosen, None) if host.features.refines_hires_jobs() else (None, chosen)
     in_use = [roles.base, roles.second, roles.faces, *faces.checkpoints, refiner]
     named = {checkpoint.filename: checkpoint for checkpoint in in_use if checkpoint is not None}
     facts = {file: host.files.facts_of(checkpoint) for file, checkpoint in named.items()}
@@ -68,6 +69,7 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
         faces=faces,
         refiner=refiner,
         no_refiner=no_refiner,
+        idle_refiner=idle,
         alias=checkpoints.alias_of(roles.second),
         known=host.checkpoints.known(),
         beyond=host.features.beyond(),

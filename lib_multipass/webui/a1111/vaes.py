@@ -18,6 +18,11 @@ def names() -> list[str]:
     return list(sd_vae.vae_dict)
 
 
+def module_names() -> list[str] | None:
+    """VAE and text encoder are no modules here."""
+    return None
+
+
 def refresh() -> None:
     """Read the folders again."""
     sd_vae.refresh_vae_list()

@@ -21,6 +21,11 @@ def plain_upscaler() -> str:
     return PIXEL_UPSCALER if any(one.name == PIXEL_UPSCALER for one in shared.sd_upscalers) else "None"
 
 
+def refines_hires_jobs() -> bool:
+    """None does: the webui leaves it out, with a word in its console (``apply_refiner``)."""
+    return False
+
+
 def hires_cfg(p: Any) -> tuple[Any, float]:
     """What ``hr_cfg`` is where nobody has chosen it, and what it is for the first pass's CFG scale.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -141,8 +140,7 @@ def _parameters(checkpoint: Checkpoint) -> dict[str, Any]:
     modules = shared.opts.forge_additional_modules
     own = getattr(p, "hr_additional_modules", None)
     if own is not None and _SAME_MODULES not in own and checkpoint is p.hr_checkpoint_info:
-        names = map(os.path.basename, own)
-        modules = sorted(main_entry.module_list[name] for name in names if name in main_entry.module_list)
+        modules = pass_vae.files_of(own)
     dtype, _ = main_entry.forge_unet_storage_dtype_options.get(shared.opts.forge_unet_storage_dtype, (None, False))
     told = {"checkpoint_info": checkpoint, "additional_modules": modules, "unet_storage_dtype": dtype}
     return pass_vae.fitting(told)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from modules import sd_vae
+from modules_forge import main_entry
 
 from lib_multipass.plan.decide import Vaes
 from lib_multipass.state import Part, running
@@ -26,13 +27,28 @@ class PassVae(Part):
 
 
 def fitting(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a model is made of: as the webui says, but a VAE module of another latent space is left out in a job."""
+    """What a model is made of: as the webui says, but for two things in a job.
+
+    Its second checkpoint has the second pass's modules in ADetailer's passes too, which begin with the first pass's. A
+    VAE module of another latent space is left out.
+    """
     part, checkpoint = running.part(PassVae), parameters.get("checkpoint_info")
-    if part is None or checkpoint is None or checkpoint.filename not in part.vaes.apart:
+    if part is None or checkpoint is None:
+        return parameters
+    vaes, file = part.vaes, checkpoint.filename
+    if file in vaes.modules:
+        return {**parameters, "additional_modules": files_of(vaes.modules[file])}
+    if file not in vaes.apart:
         return parameters
     modules = parameters.get("additional_modules") or ()
     others = [one for one in modules if os.path.basename(one) not in sd_vae.vae_dict]  # noqa: PTH119
     return {**parameters, "additional_modules": others}
+
+
+def files_of(modules: Iterable[str]) -> list[str]:
+    """The files of modules, in the order that the webui gives them for a pass of its own (``modules_change``)."""
+    names = map(os.path.basename, modules)
+    return sorted(main_entry.module_list[name] for name in names if name in main_entry.module_list)
 
 
 def forget() -> None:

@@ -5,9 +5,23 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from modules import shared
+from modules import sd_vae, shared
+from modules_forge import main_entry
 
 from lib_multipass.plan.names import Checkpoint
+
+
+def module_names() -> list[str]:
+    """The names of all VAE and text encoder files; the webui finds no other as a module."""
+    if not main_entry.module_list:
+        main_entry.refresh_models()  # as its page does
+    return list(main_entry.module_list)
+
+
+def refresh() -> None:
+    """Read the folders again."""
+    sd_vae.refresh_vae_list()
+    main_entry.refresh_models()
 
 
 def named(choice: Any) -> Any:

@@ -1,0 +1,127 @@
+"""The panel where VAEs are modules: the second pass's are a multiple choice, as the webui's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from lib_multipass.plan import args
+from lib_multipass.plan.args import SAME_MODULES, PassArgs
+from lib_multipass.plan.second_pass import second_pass
+from support.jobs import B
+
+OURS = "customscript/multipass.py/txt2img/Second-pass VAE/value"
+MODULES = ["other.safetensors", "clip_l.safetensors"]
+START = "a cat\nNegative prompt: rain\nSteps: 4, Sampler: Euler, CFG scale: 5, Seed: 7, Size: 64x64"
+
+
+@pytest.fixture
+def build(host, monkeypatch, tmp_path) -> Iterator[Callable[..., gr.Dropdown]]:
+    """Builds the page with this saved default, where these are modules; the control."""
+    from lib_multipass.webui import host as door
+
+    usual, kept = host.shared.cmd_opts.ui_config_file, tmp_path / "ui-config.json"
+
+    def do(saved: Any = None) -> gr.Dropdown:
+        kept.write_text("{}" if saved is None else json.dumps({OURS: saved}), encoding="utf-8")
+        host.scripts.scripts_txt2img.infotext_fields = []  # of pages that were built before
+        host.ui.create_ui()
+        return dict(zip(args.FIELDS, host.script().controls, strict=True))["vae"]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(door.vaes, "module_names", lambda: MODULES)
+        patch.setattr(host.shared.cmd_opts, "ui_config_file", str(kept))
+        yield do
+    host.shared.cmd_opts.ui_config_file = usual
+    host.ui.create_ui()  # whose values later jobs here begin with
+
+
+def test_it_offers_all_modules_and_begins_with_the_first_passs(build):
+    control = build()
+    assert (control.multiselect, control.value) == (True, [SAME_MODULES])
+    assert control.choices == [SAME_MODULES, "clip_l.safetensors", "other.safetensors"]
+    assert PassArgs.parse([True, B, None, control.value]) == PassArgs(True, B)
+
+
+@pytest.mark.parametrize("saved", [[], ["clip_l.safetensors"], [SAME_MODULES, "other.safetensors"]])
+def test_what_was_saved_is_there(build, saved):
+    assert build(saved).value == saved
+
+
+def test_a_saved_one_that_is_gone_stays_and_the_line_says_so(build):
+    from lib_multipass.page import planline
+
+    control = build(["clip_l.safetensors", "gone.gguf"])
+    assert control.value == ["clip_l.safetensors", "gone.gguf"]
+    assert "gone.gguf" in control.choices
+    values = {"enabled": True, "checkpoint": B, "vae": control.value}
+    line = planline._html({}, [values.get(name, args.default(name)) for name in args.FIELDS], [])
+    assert 'data-missing="vae"' in line
+    assert "there is no VAE or text encoder" in line
+
+
+@pytest.mark.parametrize("saved", ["Use same VAE", "gone", {"a": 1}])
+def test_what_is_no_list_is_left_to_the_webui(build, saved):
+    control = build(saved)
+    assert control.value == [SAME_MODULES]
+    assert control.choices == [SAME_MODULES, "clip_l.safetensors", "other.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        (None, [SAME_MODULES]),
+        ("other", [SAME_MODULES, "other.safetensors"]),
+        ("Automatic", ["Automatic"]),
+        ('["clip_l"]', ["clip_l.safetensors"]),
+        (r'"[\"clip_l\", \"other\"]"', ["clip_l.safetensors", "other.safetensors"]),
+        ("[]", []),
+        ('["gone"]', ["gone"]),
+    ],
+)
+def test_an_infotext_sets_it(host, build, entry, value):
+    build()
+    text = f"{START}, Multipass checkpoint: {B}" + (f", Multipass VAE: {entry}" if entry else "")
+    params = host.infotext_utils.parse_generation_parameters(text)
+    for component, key in host.infotext_utils.paste_fields["txt2img"]["fields"]:
+        if component.elem_id == "script_multipass_vae":
+            given = host.infotext_utils._pasted(component, key, params)
+    assert given["value"] == value
+    assert {*value} <= {*given["choices"]}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "shown"),
+    [(None, []), ([], []), (["Other.ckpt"], ["other.safetensors"]), ([SAME_MODULES], [SAME_MODULES]), (["x"], ["x"])],
+)
+def test_refresh_keeps_what_is_chosen(build, chosen, shown):
+    from lib_multipass.page import choices
+
+    (update,) = choices.refresh({"vae": build()}, chosen)
+    assert update["value"] == shown
+    assert {*shown} <= {*update["choices"]}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "changed"), [([SAME_MODULES], ""), ([], "Second-pass VAE"), (["other.safetensors"], "Second-pass VAE")]
+)
+def test_the_folded_row_says_whether_it_is_changed(build, chosen, changed):
+    from lib_multipass.page import planline
+
+    build()
+    values = {"enabled": True, "checkpoint": B, "vae": chosen}
+    line = planline._html({}, [values.get(name, args.default(name)) for name in args.FIELDS], [])
+    assert f'data-changed="{changed}"' in line
+
+
+def test_a_text_on_the_page_means_what_it_means_in_a_request(build):
+    from lib_multipass.page.choices import value_of
+
+    build()
+    for text in ("Use same VAE", "Automatic", "None", "other.safetensors"):
+        given = PassArgs.parse([{"vae": value_of("vae", text)}])
+        assert second_pass(given, MODULES[:1], MODULES) == second_pass(PassArgs(vae=text), MODULES[:1], MODULES)

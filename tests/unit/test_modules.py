@@ -1,0 +1,100 @@
+"""Where VAEs are modules: which of them the second checkpoint has for the whole job, and what is said if it has not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lib_multipass.memory.architectures import SD1
+from lib_multipass.memory.headers import Facts
+from lib_multipass.memory.placement import Model
+from lib_multipass.plan.args import PassArgs
+from lib_multipass.plan.decide import Plan, decide
+from lib_multipass.plan.hires import check_refiner
+from lib_multipass.plan.roles import roles_of
+from lib_multipass.plan.situation import Faces, Hires, Situation
+from lib_multipass.plan.vae_choice import VaeSettings
+from support.adetailer_args import FACE
+from support.listed import CARTOON, KNOWN, PHOTO
+
+VAES = ["sharp.safetensors", "soft.safetensors"]
+TEXT, OTHER_TEXT = "text.safetensors", "other text.safetensors"
+
+
+def plan(vae: Any, base: Any = CARTOON, tab: Any = None, first: Any = (TEXT,), **own: Any) -> Plan:
+    args = PassArgs.parse([{"checkpoint": PHOTO.name, "vae": vae, **own}])
+    roles = roles_of(args, base, KNOWN, VAES, [*VAES, TEXT, OTHER_TEXT])
+    facts = {known.filename: Facts(1, architecture=SD1) for known in KNOWN}
+    given = {"enable_hr": True, "hr_upscaler": "Lanczos", "denoising_strength": 0.5, "hr_scale": 2, "batch_size": 1}
+    settings = VaeSettings(
+        files={name: name for name in VAES}, facts=Facts(1), are_modules=True, setting="Automatic", override=None
+    )
+    situation = Situation(
+        facts=facts,
+        vaes=settings,
+        hires=Hires(given={**given, "hr_additional_modules": None}, modules=first),
+        faces=Faces([True, False, {**FACE, **(tab or {})}], [base], {"ad_checkpoint", "ad_vae"}),
+        models={file: Model(file, file, 1) for file in facts},
+    )
+    return decide(roles, situation)
+
+
+@pytest.mark.parametrize(
+    ("vae", "modules"),
+    [
+        ([], []),
+        (["sharp"], ["sharp.safetensors"]),
+        (["other text", "soft"], [OTHER_TEXT, "soft.safetensors"]),
+        ("sharp", [TEXT, "sharp.safetensors"]),
+        ("None", [TEXT]),
+        ("Use same VAE", None),
+        ("Automatic", None),
+    ],
+)
+def test_the_second_checkpoint_has_them_for_the_whole_job(vae: Any, modules: list[str] | None) -> None:
+    made = plan(vae)
+    assert made.vaes.modules == ({} if modules is None else {PHOTO.filename: modules})
+    assert made.fields["hr_additional_modules"] == (modules if modules is not None else ["Use same choices"])
+    assert not [said for said in made.comments if "text encoders" in said]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [{"base": PHOTO}, {"adetailer_follows": False}, {"tab": {"ad_use_vae": True, "ad_vae": "Automatic"}}],
+    ids=["the first pass's checkpoint", "faces that do not follow", "a tab with a VAE of its own"],
+)
+def test_it_has_not_where_a_pass_is_to_have_others(where: dict) -> None:
+    assert plan(["other text"], **where).vaes.modules == {}
+
+
+SAID = "ADetailer's passes on photo had the first pass's text encoders."
+
+
+@pytest.mark.parametrize(
+    ("vae", "where", "said"),
+    [
+        (["other text"], {"base": PHOTO}, True),
+        ([], {"base": PHOTO}, True),
+        (["text", "sharp"], {"base": PHOTO}, False),
+        ([], {"base": PHOTO, "first": ()}, False),
+        ([], {"base": PHOTO, "adetailer_follows": False}, False),
+        ([], {"base": PHOTO, "tab": {"ad_tab_enable": False}}, False),
+        ("sharp", {"base": PHOTO}, False),
+    ],
+)
+def test_text_encoders_that_stay_behind_are_told(vae: Any, where: dict, said: bool) -> None:
+    assert (SAID in plan(vae, **where).comments) == said
+
+
+@pytest.mark.parametrize(("at", "said"), [(0.5, True), (12.0, True), (0, False), (None, False)])
+def test_a_refiner_that_the_webui_leaves_out_is_told_and_does_nothing(at: float | None, said: bool) -> None:
+    """Forge Neo uses none together with a hires pass, whatever its latent space."""
+    facts = {known.filename: Facts(1, architecture=SD1) for known in KNOWN}
+    hires = Hires(given={"refiner_switch_at": at})
+    situation = Situation(facts, VaeSettings(), hires=hires, idle_refiner=PHOTO)
+    roles = roles_of(PassArgs(True, PHOTO.name), CARTOON, KNOWN)
+    told = check_refiner(situation, roles)
+    assert told == (
+        "The refiner photo has no part in this picture: this webui uses none together with Hires. fix." * said
+    )
