@@ -23,10 +23,7 @@ from lib_multipass.state import kept, running
 from lib_multipass.webui import host
 from lib_multipass.words import MultipassError, log, reason_of
 
-
-def setup(p: Any) -> None:
-    """Make sure that a failure in a job that a script renders in pieces reaches the user."""
-    refusal.watch_pieces(p)
+setup = refusal.watch_pieces
 
 
 def before_process(p: Any, values: Sequence[Any]) -> None:

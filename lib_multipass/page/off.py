@@ -60,9 +60,7 @@ def remember(component: Any, elem_id: str | None) -> None:
     """No component of the page is of use here."""
 
 
-def setup(p: Any) -> None:
-    """See :func:`refusal.watch_pieces`."""
-    refusal.watch_pieces(p)
+setup = refusal.watch_pieces
 
 
 def before_process(p: Any, values: Sequence[Any]) -> None:

@@ -23,10 +23,7 @@ class _Built:
 
 
 def remember(component: Any, elem_id: str | None) -> None:
-    """Keep the hires controls of a page that is being built; their ``value`` follows the user's ui-config.json.
-
-    After the last component of ours and of the webui's that matters here, make ready for that file.
-    """
+    """Take note of a component of the page that is being built; after the last one, make ready for ui-config.json."""
     host.controls.remember(component, elem_id)
     paste.remember(component, elem_id)
     planline.remember(component, elem_id, _Built.plan_line)

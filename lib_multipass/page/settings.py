@@ -55,11 +55,12 @@ def _of_memory() -> dict[str, dict]:
 
 
 def _of_work() -> dict[str, dict]:
+    upscalers = host.gathering.pixel_upscalers  # that of this family, whichever serves when a page is built
     return {
         CROSSING_UPSCALER: {
             "label": "Upscaler between architectures",
             "component": gr.Dropdown,
-            "arguments": lambda: {"choices": host.gathering.pixel_upscalers()},
+            "arguments": lambda: {"choices": upscalers()},
             "info": "takes the place of a latent upscaler when the two passes cannot read each other's latent pictures",
         },
         READ_AHEAD: {

@@ -52,14 +52,19 @@ def plain(host: Any) -> bytes:
     return host.run(host.job()).images[0].tobytes()
 
 
+@pytest.fixture
+def without_settings(host: Any) -> None:
+    """None of ours are there yet, as at the webui's first start."""
+    settings = host.shared.options_templates
+    for setting in [setting for setting in settings if setting.startswith("multipass")]:
+        del settings[setting]
+
+
 @pytest.fixture(params=FAILING)
 def failed(request: pytest.FixtureRequest, host: Any, plain: bytes, capsys: pytest.CaptureFixture) -> Any:
     """A webui in which the start fails; what fits its other extensions is as it was."""
     module, name, at = FAILING[request.param]
     host.script_callbacks.script_unloaded_callback()
-    settings = host.shared.options_templates
-    for setting in [setting for setting in settings if setting.startswith("multipass")]:
-        del settings[setting]
     untouched = methods(host.processing.StableDiffusionProcessingTxt2Img)
     with pytest.MonkeyPatch.context() as monkeypatch:
         owner = getattr(host, module)
@@ -78,7 +83,7 @@ def failed(request: pytest.FixtureRequest, host: Any, plain: bytes, capsys: pyte
     assert host.run(host.job(True, B)).images[0].tobytes() != plain
 
 
-def test_nothing_stays_but_the_refusal(failed: Any, plain: bytes) -> None:
+def test_nothing_stays_but_the_refusal(without_settings: None, failed: Any, plain: bytes) -> None:
     from lib_multipass.job import refusal
     from lib_multipass.words import MultipassError
 
@@ -91,6 +96,14 @@ def test_nothing_stays_but_the_refusal(failed: Any, plain: bytes) -> None:
     assert failed.run(failed.job()).images[0].tobytes() == plain
     with pytest.raises(MultipassError, match="unlike the others"):
         failed.run(failed.job(True, B))
+
+
+def test_what_an_earlier_start_has_added_to_the_settings_can_be_shown(failed: Any) -> None:
+    """The webui keeps it over Reload UI, and builds no page if one of them fails."""
+    settings = failed.shared.options_templates
+    asked = [info.component_args for name, info in settings.items() if name.startswith("multipass")]
+    upscalers = [one.name for one in failed.shared.sd_upscalers if one.name != "None"]
+    assert [ask() for ask in asked if callable(ask)] == [{"choices": upscalers}]
 
 
 def test_other_extensions_callbacks_stay(host: Any) -> None:

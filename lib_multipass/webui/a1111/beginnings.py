@@ -15,6 +15,7 @@ from modules import devices, rng, sd_models, sd_vae, shared
 from lib_multipass.memory.placement import VRAM
 from lib_multipass.plan.alike import DERIVED_FIELDS, UnlikeError, fields_that_act
 from lib_multipass.plan.names import Checkpoint
+from lib_multipass.plan.vae_choice import SETTING
 from lib_multipass.state import kept, running
 from lib_multipass.webui.a1111 import digests, forge_models, hardware, options, stages
 from lib_multipass.webui.base import host
@@ -45,7 +46,7 @@ def asked_from(p: Any, base: Checkpoint) -> dict[str, Any]:
         "asked": {name: getattr(p, name, None) for name in _ASKED},
         "scripts": stages.arguments(p),
         "base": base.filename,
-        "vae": options.in_force(p, "sd_vae"),
+        "vae": options.in_force(p, SETTING),
     }
 
 
