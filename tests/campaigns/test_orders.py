@@ -94,9 +94,12 @@ class Ground:
 
 @pytest.fixture
 def ground(host, tmp_path):
+    from lib_multipass.state import kept
+
     made = Ground(host, tmp_path / "originals")
     yield made
     made.reset()
+    kept.vae_given.clear()  # of files that are not there any more
     for path, config in made.configs.items():
         path.write_bytes(config)
 

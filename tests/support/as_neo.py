@@ -23,7 +23,9 @@ def forge_neo(folder: Path) -> Iterator[Neo]:
 
     before = dict(vars(webui.host)), dict(vars(state.kept)), state.running.job
     vars(state.kept).update(vars(state.Kept()))
-    hidden = {name: sys.modules.pop(name) for name in [*sys.modules] if _is_the_webuis(name)}
+    hidden = {name: module for name, module in sys.modules.items() if _is_the_webuis(name)}
+    for name in hidden:
+        _leave(name)
     neo = Neo(folder)
     sys.modules.update(neo.modules)
     try:
@@ -41,7 +43,7 @@ def forge_neo(folder: Path) -> Iterator[Neo]:
 
 def _leave(name: str) -> None:
     """Forget a module, in its package too: ``from package import module`` looks there first."""
-    del sys.modules[name]
+    sys.modules.pop(name)
     around, _, last = name.rpartition(".")
     if around in sys.modules:
         vars(sys.modules[around]).pop(last, None)
