@@ -173,6 +173,8 @@ def tagged(base: str, *, kind: str = "lora") -> tuple[str, str]:
 @pytest.mark.parametrize("kind", ["lora", "lyco"])
 @pytest.mark.parametrize("way", ["SD1 to SDXL", "SDXL to SD1"])
 def test_loras_of_the_first_pass_are_left_out(pair, way, kind):
+    if kind == "lyco" and pair.stock.webui.kind is NEO:
+        pytest.skip("this webui knows no tag <lyco:>")
     base, second = WAYS[way]
     prompt, rest = tagged(base, kind=kind)
     job = {**beginning(base), **hires("Lanczos"), "prompt": prompt, "n_iter": 2}
