@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from support.inprocess import Host
     from support.pretended import Bench
 
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # or each page of the miniature waits for a connection
 _closing = pytest.StashKey[Closing]()
 
 

@@ -21,6 +21,7 @@ def collections(monkeypatch):
         return collect(*generation)
 
     monkeypatch.setattr(gc, "collect", counted)
+    gc.unfreeze()  # models of earlier tests, which are frozen where they are
     gc.disable()
     yield made
     gc.enable()

@@ -44,6 +44,8 @@ class Player:
             host.run(host.job(True, name))  # from now on their hashes are known
         self._let_go()
         host.sd_models.list_models()
+        self._load_first()
+        host.run(host.job(enable_hr=False))  # whichever case is first finds its texts encoded
         self.fresh = False
         self.plain = Plain(host, self.api.get("/multipass/v1/state").json()["version"])
 
