@@ -128,6 +128,16 @@ class Stage:
             self.host.shared.state.end()
 
 
+def forget_noted(host: Any) -> None:
+    """What the probe and the miniature have written down of all tests so far, which would be looked through at each
+    step."""
+    from mini import events
+
+    events.clear()
+    for noted in host.shared.multipass_probe_seen.values():
+        noted.clear()
+
+
 @contextmanager
 def stages(host: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Stage]]:
     """The miniature with all checkpoints loaded before and after the job by the user's own settings, or with one."""
@@ -138,6 +148,7 @@ def stages(host: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str
         for name in ("samples_save", "save_images_before_highres_fix"):
             monkeypatch.setitem(data, name, True)
         monkeypatch.setitem(data, "sd_checkpoints_limit", 3 if loaded == KEPT else 1)
+        forget_noted(host)
         made = Stage(host, monkeypatch)
         host.run(host.job(True, B, outpath_samples="saved"))
         empty(host)  # new models: whatever earlier jobs have left on one would be as before after this one, too

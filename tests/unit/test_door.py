@@ -105,10 +105,10 @@ def test_what_is_used_is_documented_and_what_is_documented_is_used() -> None:
 
 def test_what_rooms_ask_of_each_other_differs_between_families() -> None:
     """What does not is imported by those of its own family, for which the door would be a detour."""
-    alike = set()
+    alike, uses = set(), [*used_by()]
     for room, operation in listed(WITHIN):
         files = {path for family in WHOLE for path in rooms_of(family)[room] if operation in defined(path)}
-        users = {path.parent for path, *asked in used_by() if asked == [room, operation]}
+        users = {path.parent for path, *asked in uses if asked == [room, operation]}
         if len(files) == 1 and users <= {file.parent for file in files}:
             alike.add(f"{room}.{operation}")
     assert alike == set()
