@@ -47,7 +47,7 @@ class Axis:
     """What messages and the grid's legend call it."""
     cost: float
     """How slow a change of value is; the webui puts the slowest axis in the outermost loop. Its own "Checkpoint name"
-    has 1.0 and its "VAE" 0.7; no two costs are equal, since it does not order axes of equal cost."""
+    has 1.0 and its "VAE" 0.7. It does not order axes of equal cost, so only those that cost nothing have the same."""
 
     @property
     def label(self) -> str:
