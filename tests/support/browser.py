@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
 
 from support.webuis import Server
 
@@ -70,9 +70,15 @@ class Tab:
         return self.open(query)
 
     def leave(self) -> None:
-        """Make the tab empty."""
+        """Make the tab empty; a page that loads itself anew after *Reload UI* may do so at the same moment."""
         self.page.mouse.move(0, 0)
-        self.page.goto("about:blank")
+        try:
+            self.page.goto("about:blank")
+        except Error as error:
+            if "interrupted by another navigation" not in error.message:
+                raise
+            self.page.wait_for_load_state()
+            self.page.goto("about:blank")
 
     def open(self, query: str = "") -> Tab:
         """Load the page and wait until it is ready."""
