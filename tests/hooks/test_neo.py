@@ -88,6 +88,16 @@ def test_all_is_undone_when_the_page_is_reloaded(neo):
     assert all(getattr(owner, name) is function for (owner, name), function in before.items())
 
 
+def test_every_slot_has_its_function_but_that_of_a_swap_that_waits(neo):
+    """The API's is placed where the API is imported."""
+    bound = {slot for slot, *_ in neo.host.slots.SLOTS}
+    assert {*ours("webui.base").SLOTS} - bound == {"conds", "request"}
+
+
+def test_no_batch_begins_for_a_checkpoint_that_is_not_active(neo):
+    assert ours("webui.a1111.beginnings").early_scripts(SimpleNamespace()) is None
+
+
 def test_a_disabled_extension_lets_go_of_all(keeping):
     active, parked = (weakref.ref(keeping.host.models.loaded_model(keeping.checkpoints[name])) for name in (A, B))
     keeping.shared.opts.data["disabled_extensions"] = ["multipass"]
