@@ -28,7 +28,7 @@ import comfyui
 from support import webuis
 
 JOBS, BATCHES = 3, 4
-SIDE, STEPS, SECOND_STEPS = 512, 4, 4
+SIDE, STEPS, SECOND_STEPS = 256, 2, 2
 """Of both passes: the second one has the first one's size, so that a step costs the same in both."""
 NEW, TUNING, BATCH = "a new picture", "a job of the loop", f"a batch count of {BATCHES}"
 
