@@ -74,6 +74,31 @@ def test_many_jobs(host, scale):
     assert slope(resident) < STEEPEST
 
 
+@pytest.mark.timeout(900)
+def test_many_jobs_that_keep_their_stages(host, scale, monkeypatch):
+    """What is kept stays within the allowance, and nothing else grows."""
+    from lib_multipass.api.release import release
+    from lib_multipass.state import kept
+
+    allowance_mb = 0.2
+    monkeypatch.setitem(host.shared.opts.data, "multipass_stages", allowance_mb)
+    process, resident, most, before = psutil.Process(), [], 0, {}
+    for number in range(scale.of(JOBS // 5, JOBS)):
+        p = host.job(True, (B, C)[number % 2], n_iter=1 + number % 3)
+        p.seed = number // 2
+        host.run(p)
+        if number == WARM_UP:
+            before = counts(host, process)
+        resident.append(process.memory_info().rss)
+        most = max(most, kept.stages.bytes)
+    print(f"{len(resident)} jobs that keep: {slope(resident):.0f} bytes a job, {most:,} bytes kept at most")
+    assert 0 < most <= allowance_mb * 1_000_000
+    assert counts(host, process)["patched"] == before["patched"]
+    assert slope(resident) < STEEPEST
+    release()
+    assert len(kept.stages) == 0
+
+
 def in_pieces(values) -> tuple:
     """Script arguments with a script selected, which may render the job in pieces."""
     return (1, *values[1:])

@@ -6,17 +6,19 @@ same job without keeping, and has to say truly whether it made its first pass.
 
 from __future__ import annotations
 
+import itertools
 import os
-import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from support.client import Rendered
-from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, replayed
+from support.jobs import A, B, C, adetailer, hires, need_adetailer, replayed
+from support.kept import OFF, made, not_again
 from support.settings import settings
 
-ON, OFF = {}, {"multipass_stages": 0}
 CLIP_SKIP = "CLIP_stop_at_last_layers"
 
 ACTS = {
@@ -27,7 +29,7 @@ ACTS = {
     "subseed_strength": {"subseed": 4, "subseed_strength": 0.25},
     "seed_resize_from_h": {"seed_resize_from_h": 128, "seed_resize_from_w": 64},
     "seed_resize_from_w": {"seed_resize_from_h": 64, "seed_resize_from_w": 128},
-    "sampler_name": {"sampler_name": "DPM++ SDE"},
+    "sampler_name": {"sampler_name": "Heun"},
     "sampler_index": {"sampler_name": None, "sampler_index": "Euler a", "seed": 9},
     "scheduler": {"scheduler": "Exponential"},
     "batch_size": {"batch_size": 2},
@@ -97,10 +99,23 @@ OWN = {
     "keep": {"keep": "In RAM"},
 }
 """Of our own arguments."""
-BASES = {
-    "latent": hires("Latent"),
-    "pixels": {**hires("Lanczos"), "sampler_name": "Euler a"},
-}
+UPSCALERS, SAMPLERS, FACES = ("Latent", "Lanczos"), ("Euler", "Euler a", "DPM++ SDE"), ("", "faces")
+BASES = ["-".join(filter(None, each)) for each in itertools.product(UPSCALERS, SAMPLERS, FACES)]
+"""What is kept first: by the upscaler, and by what may draw random numbers of its own."""
+PLAIN = ["Latent-Euler", "Lanczos-Euler a"]
+
+
+def with_bases(fields: Iterable[str]) -> list:
+    """Each field with both upscalers, the other two from field to field in turn; with everything at --scale all."""
+    found = []
+    for number, field in enumerate(fields):
+        turns = [f"Latent-{SAMPLERS[number % 3]}", f"Lanczos-{SAMPLERS[(number + 1) % 3]}"]
+        turns[number // 3 % 2] += "-faces"
+        ordered = turns[:: 1 if number % 2 else -1]
+        found += [pytest.param(name, field, id=f"{field}-{name}") for name in ordered]
+        others = [name for name in BASES if name not in turns]
+        found += [pytest.param(name, field, id=f"{field}-{name}", marks=pytest.mark.everything) for name in others]
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -114,36 +129,32 @@ _plain: dict[tuple[str, str], Rendered] = {}
 """By webui and base, the picture without keeping."""
 
 
-@pytest.fixture(params=BASES)
+@dataclass
+class Base:
+    """A request, and the same without keeping."""
+
+    body: dict
+    scripts: dict
+    plain: Rendered
+
+
+@pytest.fixture(params=PLAIN)
 def base(request, pair):
     """A request whose first pass is kept now, and nothing else; the files have hashes, which infotexts name."""
     server, key = pair.ours, (pair.ours.client.url, request.param)
+    upscaler, sampler, *faces = request.param.split("-")
+    scripts = adetailer(server) if faces and server.webui.adetailer else {}
+    body = hires(upscaler, sampler_name=sampler)
     if key not in _plain:
         for checkpoint in (A, C, B):
             made(server, {}, OFF, own={"checkpoint": checkpoint})
-        _plain[key] = made(server, BASES[request.param], OFF)
+        _plain[key] = made(server, body, OFF, scripts)
     server.client.post("/multipass/v1/release")
-    made(server, BASES[request.param])
-    return BASES[request.param]
+    made(server, body, scripts=scripts)
+    return Base(body, scripts, _plain[key])
 
 
-def made(server, body, keeping=ON, scripts=None, own=None) -> Rendered:
-    """A Multipass job; it keeps its stages if asked to."""
-    overrides = {**keeping, **body.get("override_settings", {})}
-    ours = multipass({"enabled": True, "checkpoint": B, **(own or {})})
-    job = {**body, "override_settings": overrides, "alwayson_scripts": {**(scripts or {}), **ours}}
-    return server.client.txt2img(**job)
-
-
-def not_again(server, work) -> tuple[Rendered, str]:
-    """What a job made, and what its line in the console says that it did not make again."""
-    before = len(server.log)
-    got = work()
-    found = re.findall(r"not made again: (.*)", server.log[before:])
-    return got, found[-1] if found else ""
-
-
-def check(server, base, change, hit, again=None, **more) -> None:
+def check(server, base, change, hit, again=None, scripts=None, **more) -> None:
     """The changed job equals the one without keeping, whatever was drawn in between; so does the base again.
 
     Args:
@@ -152,22 +163,23 @@ def check(server, base, change, hit, again=None, **more) -> None:
         change: what is changed in it.
         hit: whether the first pass is not made again.
         again: whether the second one is; None if either is right.
+        scripts: of the changed job, if not the base's.
         more: of the changed job.
     """
     server.client.txt2img(seed=99)
-    got, said = not_again(server, lambda: made(server, {**base, **change}, **more))
-    expected = made(server, {**base, **change}, OFF, **more)
+    scripts = base.scripts if scripts is None else scripts
+    got, said = not_again(server, lambda: made(server, {**base.body, **change}, scripts=scripts, **more))
+    expected = made(server, {**base.body, **change}, OFF, scripts, **more)
     assert got.infotexts == expected.infotexts
     assert got.difference(expected) == 0
     assert ("first pass" in said) == hit, said
     assert again is None or ("second pass" in said) != again, said
     server.client.txt2img(seed=98)
-    same, said = not_again(server, lambda: made(server, base))
+    same, said = not_again(server, lambda: made(server, base.body, scripts=base.scripts))
     assert "first pass, " in said
     assert "second pass" in said
-    expected = next(picture for key, picture in _plain.items() if (server.client.url, base) == (key[0], BASES[key[1]]))
-    assert same.infotexts == expected.infotexts
-    assert same.difference(expected) == 0
+    assert same.infotexts == base.plain.infotexts
+    assert same.difference(base.plain) == 0
 
 
 def fields_of(server) -> set[str]:
@@ -181,21 +193,21 @@ def test_every_field_of_a_request_is_changed_somewhere(pair):
 
 
 @pytest.mark.in_turn
-@pytest.mark.parametrize("field", ACTS)
+@pytest.mark.parametrize(("base", "field"), with_bases(ACTS), indirect=["base"])
 def test_what_reaches_the_first_pass_makes_it_anew(pair, base, field):
     unknown = field not in fields_of(pair.ours)
     check(pair.ours, base, ACTS[field], hit=unknown, again=not unknown)
 
 
 @pytest.mark.in_turn
-@pytest.mark.parametrize("field", LATER)
+@pytest.mark.parametrize(("base", "field"), with_bases(LATER), indirect=["base"])
 def test_what_acts_later_does_not(pair, base, field):
     unknown = field not in fields_of(pair.ours)
     check(pair.ours, base, LATER[field], hit=True, again=field not in AFTER and not unknown)
 
 
 @pytest.mark.in_turn
-@pytest.mark.parametrize("field", OWN)
+@pytest.mark.parametrize(("base", "field"), with_bases(OWN), indirect=["base"])
 def test_nor_do_our_own_arguments(pair, base, field):
     again = None if field == "vae" else field not in AFTER  # a latent upscaler's pass is only decoded with it
     check(pair.ours, base, {}, hit=True, again=again, own=OWN[field])
@@ -260,16 +272,16 @@ def test_nothing_is_kept_after_a_release(pair):
 def test_a_changed_setting_makes_it_anew(pair, base):
     server = pair.ours
     with settings(server, **{CLIP_SKIP: 2}):
-        got, said = not_again(server, lambda: made(server, base))
+        got, said = not_again(server, lambda: made(server, base.body))
         assert said == ""
-        assert got.difference(made(server, base, OFF)) == 0
+        assert got.difference(made(server, base.body, OFF)) == 0
     # Made anew if the text encoder, which is asked again, gives other bits than before.
-    assert made(server, base).difference(made(server, base, OFF)) == 0
+    assert made(server, base.body).difference(made(server, base.body, OFF)) == 0
 
 
 def test_the_first_pass_itself_can_be_made_again_from_its_infotext(pair, base):
     """Shown from memory it is the picture that its infotext makes."""
-    got, said = not_again(pair.ours, lambda: made(pair.ours, base, own={"show_first_pass": True}))
+    got, said = not_again(pair.ours, lambda: made(pair.ours, base.body, own={"show_first_pass": True}))
     assert "first pass" in said
     again = replayed(pair.stock.client, got.infotexts[-1])
     assert again.difference(Rendered(got.pictures[-1:], [], [], {})) == 0

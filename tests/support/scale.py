@@ -92,6 +92,8 @@ def _reason(item: pytest.Item, scale: Scale) -> str:
     webui = webui if isinstance(webui, webuis.Webui) else None
     marks = {mark.name for mark in item.iter_markers()}
     skipped = "campaign" in marks or ("in_turn" in marks and sum(item.callspec.indices.values()) % 2)
+    if "everything" in marks and scale.name != ALL:
+        return OF_ALL
     if webui and not webui.kind.latent_upscalers and item.callspec.params.get("upscaler") == "Latent":
         return WITHOUT_LATENTS
     if webui is None or webui.real:
@@ -103,5 +105,6 @@ def _reason(item: pytest.Item, scale: Scale) -> str:
 
 
 WITHOUT_LATENTS = "of latent upscalers, which a given webui does not have"
+OF_ALL = "of all combinations (--scale all)"
 OF_FULL = "of the full matrices (--scale full)"
 FOR_REAL = f"and the folder tests/real for real webuis ({webuis.GIVEN}, see README.md)"
