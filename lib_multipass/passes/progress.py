@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
+from lib_multipass.passes.put_off import PutOff
 from lib_multipass.plan.decide import Plan
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import Part, running
@@ -88,10 +89,16 @@ def first_pass(original: Callable) -> Callable:
         told = running.part_of(self, Progress)
         if told is None or host.features.finished_picture(self) is not None:
             return original(self, *args, **kwargs)
-        with told.at(_FIRST, host.models.active()):
+        with told.at(_FIRST, _first_checkpoint()):
             return original(self, *args, **kwargs)
 
     return sample
+
+
+def _first_checkpoint() -> Checkpoint | None:
+    """Whose pass it is; a kept one needs no checkpoint, so another one may be active."""
+    put_off = running.part(PutOff)
+    return host.models.active() if put_off is None or put_off.found is None else put_off.base
 
 
 def hires_pass(original: Callable) -> Callable:

@@ -6,6 +6,7 @@ import pytest
 
 from support.in_turn import in_turn
 from support.jobs import A, B, C
+from support.tight import job
 
 FACE = {"ad_model": "face_yolov8n.pt"}
 
@@ -35,6 +36,14 @@ def test_passes_loads_and_faces_are_named(host, said):
         *(f"Pass 1 of 2: {A}", f"Pass 2 of 2: {B}", f"faces: {C}"),
         None,
     ]
+
+
+def test_a_kept_first_pass_has_the_name_of_its_own_checkpoint(host, tight, said):
+    """Although the second one stays active all the time."""
+    for strength in (0.4, 0.5):
+        del said[:]
+        host.run(job(host, denoising_strength=strength))
+    assert in_turn(said) == [f"Pass 1 of 2: {A}", f"Pass 2 of 2: {B}", None]
 
 
 def test_nothing_is_said_without_multipass(host, said):
