@@ -13,8 +13,10 @@ from PIL import Image
 from support import neighbours
 from support.client import Rendered
 from support.jobs import A, B, C, adetailer, hires, multipass, need_adetailer, warm, without
+from support.kept import OFF, made, not_again
 from support.neighbours import COLOURS, CONTROLNET, DYNAMIC, SCHEDULER, TWEAKS, WILDCARDS
 from support.plots import LABELS, assert_cells, plot
+from support.settings import settings
 
 # Two webuis with many extensions start before the first test.
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
@@ -129,6 +131,44 @@ def test_wildcards(beside, hires_prompt):
     assert all(prompt.split(" ")[1] in COLOURS for prompt in prompts_of(got)[-4:])
     # Up to 1.8 the webui writes the hires prompt as it was given; the extension notes it where it has filled it in.
     assert ("Wildcard hr prompt: a __colour__ house" in got.infotext) is bool(hires_prompt)
+
+
+KEPT = {
+    "nothing": {},
+    "another upscaler": {"hr_upscaler": "Latent"},
+    "hires prompt": {"scripts": lambda: tweaks(mode="Append"), "hr_prompt": "at night"},
+    "hires CFG scale": {"scripts": lambda: tweaks(cfg_scale=9)},
+    "three hires passes": {"scripts": lambda: tweaks(count=3), "n_iter": 2},
+    "wildcards": {"prompt": "a __colour__ cat", "hr_prompt": "a __colour__ house", "n_iter": 2},
+    "control": {"scripts": control},
+    "control of the first pass": {"scripts": lambda: control("Low res only")},
+    "control of the second pass": {"scripts": lambda: control("High res only")},
+}
+"""Jobs with other extensions at work or idle."""
+NEEDS = {**dict.fromkeys(("hires prompt", "hires CFG scale", "three hires passes"), TWEAKS), "wildcards": WILDCARDS}
+NEEDS |= {name: CONTROLNET for name in KEPT if "control" in name}
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_kept_passes(beside, case):
+    """A second job with other settings later on, other jobs in between, equals the one without keeping."""
+    if case in NEEDS:
+        beside.need(NEEDS[case])
+    server, given = beside.ours, dict(KEPT[case])
+    scripts = given.pop("scripts", dict)()
+    job = {**hires("Lanczos"), **given}
+    later = {**job, "denoising_strength": 0.4}
+    made(server, job, OFF, scripts)
+    expected = [made(server, one, OFF, scripts) for one in (job, later)]
+    with settings(server, multipass_stages=512):
+        server.client.post("/multipass/v1/release")
+        made(server, job, scripts=scripts)
+        for one, plain in zip((later, job, job), (expected[1], expected[0], expected[0]), strict=True):
+            server.client.txt2img(seed=99)
+            got, said = not_again(server, lambda one=one: made(server, one, scripts=scripts))
+            assert got.infotexts == plain.infotexts
+            assert got.difference(plain) == 0
+            assert ("first pass" in said) == ("control" not in case), said
 
 
 def queued(server, **job) -> str:
