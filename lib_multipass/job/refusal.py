@@ -11,9 +11,36 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastapi.exceptions import HTTPException
+
 from lib_multipass.state import running
 from lib_multipass.webui import host
-from lib_multipass.words import MultipassError
+from lib_multipass.words import MultipassError, log
+
+
+class _AnsweredError(MultipassError, HTTPException):
+    """The same for a client of the webui's API.
+
+    The webui prints a traceback for every error that is no ``HTTPException``, and answers this one with the name of the
+    class, ``detail`` and ``str`` (``handle_exception``, 1.6.0 to 1.10.1 and the forks).
+    """
+
+    def __init__(self, sentence: str) -> None:
+        HTTPException.__init__(self, 422, sentence)
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+_AnsweredError.__name__ = MultipassError.__name__
+
+
+def _error(p: Any, sentence: str) -> MultipassError:
+    """What the job fails with; through the API the sentence stands alone in the console."""
+    if not getattr(p, "is_api", False):
+        return MultipassError(sentence)
+    log.warning("%s", sentence)
+    return _AnsweredError(sentence)
 
 
 @dataclass(frozen=True)
@@ -83,7 +110,7 @@ def raising(original: Callable) -> Callable:
     def init(self: Any, *args: Any, **kwargs: Any) -> Any:
         sentence = getattr(self, "_multipass_refused", None)
         if sentence is not None:
-            raise MultipassError(sentence)
+            raise _error(self, sentence)
         return original(self, *args, **kwargs)
 
     return init
@@ -95,7 +122,7 @@ def telling(original: Callable) -> Callable:
     def close(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         if is_whole(self) and _whole_of(self).failures and sys.exc_info()[0] is None:
-            raise MultipassError(_whole_of(self).failures[0])
+            raise _error(self, _whole_of(self).failures[0])
         return result
 
     return close

@@ -57,6 +57,18 @@ def test_a_bad_object_is_refused_by_name_and_nothing_changes(pair, bad, form):
     assert (state["reads"], state["options"]) == ([], [])
 
 
+@pytest.mark.both
+def test_the_console_has_the_sentence_of_a_refused_request_alone(pair):
+    server = pair.ours
+    before = len(server.log)
+    with pytest.raises(RefusedError, match="nobody") as refused:
+        server.client.txt2img(**hires(), alwayson_scripts=multipass(True, "nobody"))
+    said = server.log[before:]
+    assert refused.value.detail in said
+    assert "Traceback" not in said
+    assert (refused.value.status, refused.value.error) == (422, "MultipassError")
+
+
 def test_args_may_be_one_object(pair):
     expected = warm(pair.ours, **hires(), alwayson_scripts=multipass(True, B))
     got = warm(pair.ours, **hires(), alwayson_scripts={"multipass": {"args": {"checkpoint": B}}})

@@ -22,7 +22,8 @@ class RefusedError(Exception):
     def __init__(self, response: requests.Response) -> None:
         super().__init__(f"HTTP {response.status_code}: {response.text[:500]}")
         self.status = response.status_code
-        self.detail = response.json().get("detail")
+        told = response.json()
+        self.detail, self.error = told.get("detail"), told.get("error")
 
 
 @dataclass(frozen=True)
