@@ -67,7 +67,7 @@ def added(file: Path, content: bytes) -> Iterator[None]:
 def stronger(file: Path, folder: Path, factor: float = 2) -> bytes:
     """The same file, its weights multiplied."""
     tensors = load_file(file)
-    weights = {name for name, tensor in tensors.items() if tensor.ndim > 1}  # not what a noise schedule is made of
+    weights = {name for name, it in tensors.items() if it.ndim > 1 and it.dtype.kind == "f"}  # and no schedule
     made_here = folder / "stronger.safetensors"
     save_file({name: factor * it if name in weights else it for name, it in tensors.items()}, made_here)
     return made_here.read_bytes()
