@@ -2,7 +2,7 @@
 
     python dev.py test [--scale full | --all] [pytest arguments]
     python dev.py demo [--serve] [--out FILE]
-    python dev.py bench [hooks | headers | reader | memory | loop]
+    python dev.py bench [hooks | headers | reader | memory | loop | pictures]
     python dev.py fuzz [args | headers | paste] [--executions N]
     python dev.py screenshots [--out FOLDER]
     python dev.py record [--out FOLDER]
@@ -33,7 +33,7 @@ INSTALLS = {
     ROOT / "requirements" / "dev.txt": [],
     ROOT / "requirements" / "adetailer.txt": ["--no-deps"],
 }
-BENCHES = ("hooks", "headers", "reader", "memory", "loop")
+BENCHES = ("hooks", "headers", "reader", "memory", "loop", "pictures")
 SCALES = ("small", "full", "all")
 WORKERS = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 OLDEST, NEWEST = (3, 10), (3, 12)

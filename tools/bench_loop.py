@@ -28,9 +28,19 @@ import comfyui
 from support import webuis
 
 JOBS, BATCHES = 3, 4
-SIDE, STEPS, SECOND_STEPS = 256, 2, 2
-"""Of both passes: the second one has the first one's size, so that a step costs the same in both."""
 NEW, TUNING, BATCH = "a new picture", "a job of the loop", f"a batch count of {BATCHES}"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What each of the two passes does; the second one has the first one's size, so that a step costs the same."""
+
+    side: int
+    """Pixels."""
+    steps: int
+
+
+WORK = Work(256, 2)
 
 
 @dataclass(frozen=True)
@@ -76,17 +86,18 @@ def cost(pid: int, run: Callable[[], None], loads: Callable[[], int | None]) -> 
     return Cost(after.user + after.system - before.user - before.system, wall, loads())
 
 
-def asking(server: webuis.Server, way: Way) -> Ask:
+def asking(server: webuis.Server, way: Way, work: Work) -> Ask:
     """Jobs of a webui."""
     ours = {"alwayson_scripts": {"Multipass": {"args": [True, "beta"]}}}
     own = ours if way.multipass else {"hr_checkpoint_name": "beta"}
-    own |= {"hr_scale": 1, "hr_upscaler": "Lanczos", "hr_second_pass_steps": SECOND_STEPS, "enable_hr": True}
+    own |= {"hr_scale": 1, "hr_upscaler": "Lanczos", "hr_second_pass_steps": work.steps, "enable_hr": True}
+    own |= {"width": work.side, "height": work.side, "steps": work.steps}
 
     def ask(job: Job) -> Cost:
         server.client.probe()
         return cost(
             server.process.pid,
-            lambda: server.client.txt2img(width=SIDE, height=SIDE, steps=STEPS, **usual(job), **own),
+            lambda: server.client.txt2img(**usual(job), **own),
             lambda: len(server.client.probe()["reads"]),
         )
 
@@ -99,7 +110,7 @@ def asking_comfyui(url: str, pid: int) -> Ask:
     def run(job: Job) -> None:
         for seed in range(job["seed"], job["seed"] + job["n_iter"]):
             graph = comfyui.graph(
-                "alpha.safetensors", "beta.safetensors", SIDE, STEPS, SECOND_STEPS, job | {"seed": seed}
+                "alpha.safetensors", "beta.safetensors", WORK.side, WORK.steps, WORK.steps, job | {"seed": seed}
             )
             comfyui.run(url, graph)
 
@@ -151,7 +162,7 @@ def main() -> int:
             with webuis.running(
                 given[0], data, *way.flags, multipass=way.multipass, checkpoints=False, config=config | kept
             ) as server:
-                rows[way.name] = measured(asking(server, way), jobs)
+                rows[way.name] = measured(asking(server, way, WORK), jobs)
             print(f"  {given[0]}, {way.name}: {rows[way.name]}", flush=True)
         if comfyui.folder():
             base = Path(folder) / "comfyui"
