@@ -138,14 +138,14 @@ KEPT = {
     "another upscaler": {"hr_upscaler": "Latent"},
     "hires prompt": {"scripts": lambda: tweaks(mode="Append"), "hr_prompt": "at night"},
     "hires CFG scale": {"scripts": lambda: tweaks(cfg_scale=9)},
-    "three hires passes": {"scripts": lambda: tweaks(count=3), "n_iter": 2},
+    "two hires passes": {"scripts": lambda: tweaks(count=2), "n_iter": 2},
     "wildcards": {"prompt": "a __colour__ cat", "hr_prompt": "a __colour__ house", "n_iter": 2},
     "control": {"scripts": control},
     "control of the first pass": {"scripts": lambda: control("Low res only")},
     "control of the second pass": {"scripts": lambda: control("High res only")},
 }
 """Jobs with other extensions at work or idle."""
-NEEDS = {**dict.fromkeys(("hires prompt", "hires CFG scale", "three hires passes"), TWEAKS), "wildcards": WILDCARDS}
+NEEDS = {**dict.fromkeys(("hires prompt", "hires CFG scale", "two hires passes"), TWEAKS), "wildcards": WILDCARDS}
 NEEDS |= {name: CONTROLNET for name in KEPT if "control" in name}
 
 

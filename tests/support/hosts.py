@@ -40,6 +40,8 @@ class Kind:
     """Whether a refiner works in a job with a hires pass."""
     makes_files: bool = True
     """Whether it comes with the model code that the tests' files are made with (``support/real_files.py``)."""
+    serves_its_folder: bool = True
+    """Whether its page gets the webui's own scripts where the data folder lies elsewhere."""
     embeddings: str = "embeddings"
     """Their folder in its data folder."""
     clip_skip_in_tabs: bool = True
@@ -103,6 +105,7 @@ NEO = Kind(
     vaes_are_modules=True,
     refines_hires_jobs=False,
     makes_files=False,
+    serves_its_folder=False,
     embeddings="models/embeddings",
     clip_skip_in_tabs=False,
     # It looks at pictures of 640 pixels, where this detector finds hundreds of faces, 3 pixels wide in ours. Without

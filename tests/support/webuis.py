@@ -156,6 +156,8 @@ def running(
     port = free_port()
     device = webui.kind.on_cpu if device is None else device
     arguments = [*webui.kind.flags, *device, *webui.flags, *flags, "--port", str(port), "--data-dir", str(data)]
+    if not webui.kind.serves_its_folder:
+        arguments += ["--gradio-allowed-path", str(webui.root)]
     if webui.real and webui.adetailer:
         arguments.append("--ad-no-huggingface")
     variables = {
