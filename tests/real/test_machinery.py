@@ -96,6 +96,7 @@ def test_upscale_button(pair, upscaler):
         **{"cfg_scale": 5, "height": 64, "width": 64, "enable_hr": False, "denoising_strength": 0.6, "steps": 4},
         **{"hr_scale": 2, "hr_upscaler": upscaler, "hr_second_pass_steps": 3, "hr_resize_x": 0, "hr_resize_y": 0},
         **{"hr_sampler_name": "Use same sampler", "hr_scheduler": "Use same scheduler", "hr_prompt": ""},
+        **{"hr_cfg": 5, "hr_additional_modules": ["Use same choices"]},  # the forks'
         **{"hr_negative_prompt": "", "override_settings_texts": [], "sampler_name": "Euler"},
     }
     geninfo = json.dumps({"infotexts": first.infotexts})

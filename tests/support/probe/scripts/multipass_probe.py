@@ -220,7 +220,7 @@ def set_by_hand(body: dict):
 def script(title: str):
     """A txt2img script's arguments; the webui's own ``script-info`` fails on 1.6.0 when a dropdown has choices."""
     runner = scripts.scripts_txt2img
-    found = next(s for s in runner.scripts if s.title() == title)
+    found = next(s for s in runner.scripts if s.title().lower() == title.lower())
     return [describe(component) for component in runner.inputs[found.args_from : found.args_to]]
 
 
@@ -235,8 +235,11 @@ def describe(component):
 def upscale(body: dict):
     """Presses the ✨ button on a picture: the webui's own function, called with the page's default values."""
     import inspect
+    import io
 
+    import gradio
     from modules import txt2img
+    from PIL import Image
 
     runner = scripts.scripts_txt2img
     values = [0, *(component.value for component in runner.inputs[1:])]
@@ -246,10 +249,12 @@ def upscale(body: dict):
     names = [*inspect.signature(txt2img.txt2img_create_processing).parameters]
     names = [name for name in names if name not in ("id_task", "request", "args", "force_enable_hr")]
     gallery = ["data:image/png;base64," + body["image"]]
+    if int(gradio.__version__.split(".")[0]) > 3:  # its galleries hold pictures
+        gallery = [(Image.open(io.BytesIO(base64.b64decode(body["image"]))).convert("RGB"), None)]
     request = type("Request", (), {"username": None})()
     job = [body["values"].get(name) for name in names]
     images, *_ = txt2img.txt2img_upscale("task(probe)", request, gallery, 0, body["geninfo"], *job, *values)
-    picture = images[0]
+    picture = images[0][0] if isinstance(images[0], tuple) else images[0]
     return {"image": base64.b64encode(picture.convert("RGB").tobytes()).decode(), "size": picture.size}
 
 
