@@ -204,6 +204,7 @@ def fill(
     """Put the extensions, the checkpoints and the settings into an empty data folder."""
     extensions = data / "extensions"
     extensions.mkdir(parents=True)
+    (data / "tmp").mkdir()  # where Forge Neo's page puts its pictures, if it is there
     if multipass:
         _link(REPOSITORY, extensions / "multipass")
     if webui.adetailer:
