@@ -254,7 +254,8 @@ def upscale(body: dict):
     request = type("Request", (), {"username": None})()
     job = [body["values"].get(name) for name in names]
     images, *_ = txt2img.txt2img_upscale("task(probe)", request, gallery, 0, body["geninfo"], *job, *values)
-    picture = images[0][0] if isinstance(images[0], tuple) else images[0]
+    picture = (images["value"] if isinstance(images, dict) else images)[0]
+    picture = picture[0] if isinstance(picture, tuple) else picture
     return {"image": base64.b64encode(picture.convert("RGB").tobytes()).decode(), "size": picture.size}
 
 
