@@ -90,6 +90,7 @@ def test_prompts_from_file(pair):
 
 @pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
 def test_upscale_button(pair, upscaler):
+    upscaler = pair.stock.webui.kind.fitted({"hr_upscaler": upscaler}, by_hand=True)["hr_upscaler"]
     first = warm(pair.stock)
     page = {
         **{"prompt": "a cat, sunny", "negative_prompt": "rain", "prompt_styles": [], "n_iter": 1, "batch_size": 1},
