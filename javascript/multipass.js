@@ -144,6 +144,7 @@
 
     function onTick() {
         if (isTicked() && !ticked) {
+            ticked = true; // Forge Neo tells of one tick twice
             tickHires();
             if (byHand) { // not by a paste
                 leadToCheckpoint();

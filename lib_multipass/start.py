@@ -40,9 +40,9 @@ def _serve(extension: str, name: str) -> tuple[ModuleType, ModuleType]:
     host.open(import_module(f"lib_multipass.webui.{name}.family"))
     from lib_multipass.api import endpoints
     from lib_multipass.job import hooks, jobs
-    from lib_multipass.page import panel, plot, settings
+    from lib_multipass.page import panel, planline, plot, settings
 
-    calls = ("app_started", endpoints.add), ("before_ui", plot.add)
+    calls = ("app_started", endpoints.add), ("before_ui", plot.add), ("after_component", planline.at_the_top)
     try:
         host.slots.install(extension, wrappers(), calls, jobs.leave)
         settings.add()  # last: the page asks the family that serves for what they offer

@@ -22,7 +22,7 @@ from lib_multipass.webui import host
 from lib_multipass.words import MultipassError
 
 OFFERED: dict[str, Callable[[], list[str]]] = {
-    "checkpoint": lambda: host.checkpoints.tiles(),
+    "checkpoint": lambda: [*_nothing(), *host.checkpoints.tiles()],
     "adetailer": lambda: [*fields.ADETAILER_MODES, *host.checkpoints.tiles()],
     "vae": lambda: (
         [fields.SAME_MODULES, *sorted(host.vaes.module_names())]
@@ -31,6 +31,15 @@ OFFERED: dict[str, Callable[[], list[str]]] = {
     ),
 }
 """What they offer, by the names of the settings."""
+
+
+_ARE_PAIRS = int(gr.__version__.partition(".")[0]) >= 4
+"""Whether the choices of a dropdown are pairs of a text and a value; gradio 3 has texts."""
+
+
+def _nothing() -> list[str]:
+    """The empty choice, where a dropdown without it would begin with its first one (gradio 4.40)."""
+    return [""] if _ARE_PAIRS else []
 
 
 def is_list(name: str) -> bool:
@@ -97,10 +106,6 @@ def _show(name: str, dropdown: gr.Dropdown, offered: list[str], text: str | list
     """The webui has given the dropdown its default: show the file under the name that it has now."""
     dropdown.value = now(name, text)
     _offer(dropdown, choices_with(dropdown.value, offered))
-
-
-_ARE_PAIRS = int(gr.__version__.partition(".")[0]) >= 4
-"""Whether the choices of a dropdown are pairs of a text and a value; gradio 3 has texts."""
 
 
 def _offered(dropdown: gr.Dropdown) -> list[str]:

@@ -43,6 +43,9 @@ WATCHED = {
 is the refiner's tick."""
 OF_A_TAB = re.compile(r"script_txt2img_adetailer_ad_(tab_enable|model|use_checkpoint|checkpoint)(_\d+(st|nd|rd|th))?")
 """Components of ADetailer's tabs that the plan depends on. Their values are in ADetailer's arguments."""
+AT_THE_TOP = ("setting_sd_model_checkpoint", "setting_sd_modules")
+"""Forge Neo's own dropdowns, which change settings without a word to the page's script (2.26). They are built last, and
+the plan takes their values from the settings."""
 LAST = "html_log_txt2img"
 """A component that the webui builds after all of these, on the same page."""
 
@@ -100,6 +103,12 @@ def remember(component: Any, elem_id: str | None, line: PlanLine | None) -> None
         _seen[elem_id] = component
     elif elem_id == LAST and line is not None:
         line.connect()
+
+
+def at_the_top(component: Any, **kwargs: Any) -> None:
+    """The webui has made a component, of whatever part of the page; those of Forge Neo tell of their changes."""
+    if kwargs.get("elem_id") in AT_THE_TOP and host.features.vaes_are_modules():
+        component.change(None, _js=CHANGED)
 
 
 def _html(values: Mapping[str, Any], ours: Sequence[Any], faces: Sequence[Any]) -> str:

@@ -125,3 +125,28 @@ def test_a_text_on_the_page_means_what_it_means_in_a_request(build):
     for text in ("Use same VAE", "Automatic", "None", "other.safetensors"):
         given = PassArgs.parse([{"vae": value_of("vae", text)}])
         assert second_pass(given, MODULES[:1], MODULES) == second_pass(PassArgs(vae=text), MODULES[:1], MODULES)
+
+
+@pytest.mark.parametrize(("pairs", "first"), [(True, ""), (False, None)])
+def test_nothing_is_chosen_at_first(host, monkeypatch, pairs, first):
+    """A dropdown of gradio 4 that has nothing chosen takes the first one that it offers."""
+    from lib_multipass.page import choices
+
+    monkeypatch.setattr(choices, "_ARE_PAIRS", pairs)
+    offered = choices.OFFERED["checkpoint"]()
+    assert (offered[0] == "") == (first == "")
+    assert [name for name in offered if name] == host.sd_models.checkpoint_tiles(False)
+
+
+@pytest.mark.parametrize("modules", [True, False])
+def test_forge_neos_own_dropdowns_ask_for_a_plan(host, monkeypatch, modules):
+    """They change settings without a word to the page's script."""
+    from lib_multipass.page import planline
+    from lib_multipass.webui import host as door
+
+    monkeypatch.setattr(door.features, "vaes_are_modules", lambda: modules)
+    with gr.Blocks() as page:
+        for elem_id in (*planline.AT_THE_TOP, "another"):
+            gr.Dropdown(["alpha"], elem_id=elem_id)
+    told = [dependency["js"] for dependency in page.dependencies]
+    assert told == [planline.CHANGED] * (2 if modules else 0)

@@ -257,7 +257,7 @@ class Neo:
         def listed(name: str) -> Any:
             return lambda call, *_args, **_kwargs: self.callbacks[name].append(call)
 
-        names = ("on_app_started", "on_before_ui", "on_script_unloaded", "on_model_loaded")
+        names = ("on_app_started", "on_before_ui", "on_after_component", "on_script_unloaded", "on_model_loaded")
         self.add("modules.script_callbacks", callback_map={}, **{name: listed(name) for name in names})
         self.script_callbacks.remove_current_script_callbacks = self.callbacks.clear  # nobody else has any here
         runner = SimpleNamespace(alwayson_scripts=[], inputs=[])

@@ -1,7 +1,7 @@
 """Every component, as it is made, is shown to the scripts of the tab being built."""
 
 import gradio as gr
-from modules import patches, scripts
+from modules import patches, script_callbacks, scripts
 
 
 def _announced(original):
@@ -9,6 +9,7 @@ def _announced(original):
         self.webui_tooltip = tooltip
         _show("before_component", self, kwargs)
         original(self, *args, **kwargs)
+        script_callbacks.after_component_callback(self, **kwargs)
         _show("after_component", self, kwargs)
 
     return init

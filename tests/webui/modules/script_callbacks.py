@@ -5,7 +5,10 @@ from collections import namedtuple
 from functools import partial
 
 ScriptCallback = namedtuple("ScriptCallback", "script callback name")
-_CATEGORIES = ("app_started", "model_loaded", "ui_settings", "script_unloaded", "before_ui", "cfg_denoiser")
+_CATEGORIES = (
+    *("app_started", "model_loaded", "ui_settings", "script_unloaded", "before_ui", "cfg_denoiser"),
+    "after_component",
+)
 _LAST_FIRST = ("script_unloaded", "before_ui")
 callback_map = {f"callbacks_{category}": [] for category in _CATEGORIES}
 
@@ -40,9 +43,15 @@ def _run(category, *args, **kwargs):
 
 
 # on_<category>(callback, *, name=None) registers, <category>_callback(...) runs what is registered.
-on_app_started, on_model_loaded, on_ui_settings, on_script_unloaded, on_before_ui, on_cfg_denoiser = (
-    partial(_register, category) for category in _CATEGORIES
-)
+(
+    on_app_started,
+    on_model_loaded,
+    on_ui_settings,
+    on_script_unloaded,
+    on_before_ui,
+    on_cfg_denoiser,
+    on_after_component,
+) = (partial(_register, category) for category in _CATEGORIES)
 (
     app_started_callback,
     model_loaded_callback,
@@ -50,4 +59,5 @@ on_app_started, on_model_loaded, on_ui_settings, on_script_unloaded, on_before_u
     script_unloaded_callback,
     before_ui_callback,
     cfg_denoiser_callback,
+    after_component_callback,
 ) = (partial(_run, category) for category in _CATEGORIES)
