@@ -14,8 +14,9 @@ from lib_multipass import NAME
 def _world(p: Any) -> Any:
     """What Distributed knows of this job; None without it, if it is off, and before its own hook has run."""
     scripts = getattr(getattr(p, "scripts", None), "alwayson_scripts", None) or ()
-    worlds = (getattr(script, "world", None) for script in scripts if script.title() == "Distribute")
-    return next((world for world in worlds if getattr(world, "p", None) is p), None)
+    sharing = (script for script in scripts if getattr(getattr(script, "world", None), "p", None) is p)
+    # Asked for last: other scripts may have no title.
+    return next((script.world for script in sharing if script.title() == "Distribute"), None)
 
 
 def are_sent(p: Any) -> bool:
