@@ -15,7 +15,7 @@ from lib_multipass.job.jobs import Job, end_running
 from lib_multipass.passes.ahead import Ahead
 from lib_multipass.passes.first_pass import FirstPass
 from lib_multipass.passes.gauge import Gauge
-from lib_multipass.plan import axes
+from lib_multipass.plan import axes, unshared
 from lib_multipass.plan.args import PassArgs
 from lib_multipass.plan.decide import Plan, decide
 from lib_multipass.plan.roles import roles_of
@@ -110,6 +110,19 @@ def postprocess(p: Any, processed: Any) -> None:
         gauge.read(missing)
     job.end()
     log.info(job.journal.line(job.plan.forecast))
+    _tell_of_shares(p, processed, job.plan)
+
+
+def _tell_of_shares(p: Any, processed: Any, plan: Plan) -> None:
+    try:
+        comment = unshared.comment(host.shares.made_without(p), plan.not_shared)
+    except Exception:
+        # It is another extension that is looked into.
+        log.exception("it could not be told who made which pictures")
+        return
+    if comment:
+        p.comment(comment)
+        processed.comments += f"{comment}\n"  # the webui has written it already
 
 
 def _missing(p: Any, processed: Any) -> int:

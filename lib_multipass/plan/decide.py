@@ -11,7 +11,7 @@ from typing import Any
 
 from lib_multipass.memory.placement import Decision
 from lib_multipass.memory.working import second_pass_pixels
-from lib_multipass.plan import aiming, crossing, hires, vae_choice
+from lib_multipass.plan import aiming, crossing, hires, unshared, vae_choice
 from lib_multipass.plan import args as fields
 from lib_multipass.plan.args import AUTOMATIC_VAE, SAME_AS_SECOND, SAME_MODULES, SAME_VAE
 from lib_multipass.plan.borrowing import borrowed
@@ -67,6 +67,8 @@ class Plan:
     not_kept: Mapping[str, str] = field(default_factory=dict)
     """By pass, why it is not kept for later jobs; empty if it is."""
     order: Order = field(default_factory=Order)
+    not_shared: tuple[str, ...] = ()
+    """What pictures lack that another webui makes for this job without Multipass."""
 
     @property
     def base(self) -> Checkpoint:
@@ -99,8 +101,7 @@ def decide(roles: Roles, situation: Situation) -> Plan:
     in_use = tuple(checkpoint for _, checkpoint in cast)
     foreign = [known for known in in_use if vaes.is_foreign(facts[roles.base.filename], facts[known.filename])]
     given_vaes = _given_vaes(roles, situation, in_use, foreign)
-    dropped = [*dict.fromkeys(aiming.dropped(situation, roles))]
-    lent = borrowed(situation, cast, given_vaes)
+    told = [*dict.fromkeys(aiming.dropped(situation, roles)), *borrowed(situation, cast, given_vaes)]
     pixels = second_pass_pixels(*(job.get(name) or usual for name, usual in _SIZES.items())) * job["batch_size"]
     kept = keeping(situation, in_use, roles.args.keep, pixels)
     crossed, other = why and f"{why}, so {instead} was used.", hires.other_choice(situation.hires, roles)
@@ -112,7 +113,7 @@ def decide(roles: Roles, situation: Situation) -> Plan:
         roles,
         in_use,
         pixels,
-        forecast(kept, situation, cast, _said(*warnings, *dropped, *lent), ordered.said),
+        forecast(kept, situation, cast, _said(*warnings, *told), ordered.said),
         kept.decision,
         # The webui validates and records the name. Up to 1.7.0 every text is looked up as one, so no swap is None.
         declared
@@ -121,9 +122,10 @@ def decide(roles: Roles, situation: Situation) -> Plan:
         aimed.args,
         made_with,
         given_vaes,
-        _said(about_refiner, about_hires, crossed, other, aimed.comment, *dropped, *lent, *left),
+        _said(about_refiner, about_hires, crossed, other, aimed.comment, *told, *left),
         hires.why_not_kept(situation),
         ordered,
+        unshared.left_out(roles, declared, situation.is_sent),
     )
 
 

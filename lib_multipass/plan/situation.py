@@ -135,3 +135,5 @@ class Situation:
     """The order of the passes that is wished for."""
     early_scripts: Sequence[str] | None = ()
     """Scripts that may look at the active checkpoint before a first pass is there, by their names."""
+    is_sent: bool = False
+    """Whether other webuis were sent their shares of the job already."""

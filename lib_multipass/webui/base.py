@@ -105,6 +105,7 @@ ROOMS = {
         "has_infotext": "whether pictures have infotexts in them",
         "decode_method": "how latents are decoded",
     },
+    "shares": {"made_without": "labels of other webuis that made pictures of a job without Multipass"},
     "stages": {
         "allowance": "bytes of RAM that kept stages may take",
         "sampled_from": "everything that a pass is made from, besides what its sampler is handed",

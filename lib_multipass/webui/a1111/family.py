@@ -21,6 +21,7 @@ from lib_multipass.webui.a1111 import (
     parts,
     pass_vae,
     pictures,
+    shares,
     stages,
     status,
     swaps,

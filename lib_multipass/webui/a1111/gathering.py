@@ -26,7 +26,7 @@ from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.situation import Faces, Hires, Machine, Situation
 from lib_multipass.plan.vae_choice import SETTING, VaeSettings
 from lib_multipass.state import kept
-from lib_multipass.webui.a1111 import adetailer, beginnings, checkpoints, features, files, options, stages
+from lib_multipass.webui.a1111 import adetailer, beginnings, checkpoints, features, files, options, shares, stages
 from lib_multipass.webui.base import host
 
 REFINER_PASS = "hires_fix_refiner_pass"
@@ -52,8 +52,7 @@ def of_request(request: Any, roles: Roles, adetailer_args: Sequence[Any]) -> Sit
 def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situation:
     chosen, no_refiner = _refiner(p)
     refiner, idle = (chosen, None) if host.features.refines_hires_jobs() else (None, chosen)
-    in_use = [roles.base, roles.second, roles.faces, *faces.checkpoints, refiner]
-    named = {checkpoint.filename: checkpoint for checkpoint in in_use if checkpoint is not None}
+    named = {one.filename: one for one in (roles.base, roles.second, roles.faces, *faces.checkpoints, refiner) if one}
     facts = {file: host.files.facts_of(checkpoint) for file, checkpoint in named.items()}
     asks = {file: host.lending.parts_to_ask_for(named[file], facts[file]) for file in named}
     wanted = {part for parts in asks.values() for part in parts}
@@ -89,6 +88,7 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
         not_kept=stages.why_not(p),
         order=options.in_force(p, ORDER, DEFAULTS[ORDER]),
         early_scripts=beginnings.early_scripts(p),
+        is_sent=shares.are_sent(p),
     )
 
 

@@ -11,6 +11,7 @@ from lib_multipass.webui.a1111 import (
     gathering,
     hashes,
     loras,
+    shares,
     stages,
     status,
     ui,
