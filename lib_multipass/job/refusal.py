@@ -13,13 +13,13 @@ from typing import Any
 
 from fastapi.exceptions import HTTPException
 
+from lib_multipass import words
 from lib_multipass.state import running
 from lib_multipass.webui import host
-from lib_multipass.words import MultipassError, log
 
 
-class _AnsweredError(MultipassError, HTTPException):
-    """The same for a client of the webui's API.
+class MultipassError(words.MultipassError, HTTPException):
+    """The same for a client of the webui's API, to whom it has the same name.
 
     The webui prints a traceback for every error that is no ``HTTPException``, and answers this one with the name of the
     class, ``detail`` and ``str`` (``handle_exception``, 1.6.0 to 1.10.1 and the forks).
@@ -32,15 +32,12 @@ class _AnsweredError(MultipassError, HTTPException):
         return self.detail
 
 
-_AnsweredError.__name__ = MultipassError.__name__
-
-
-def _error(p: Any, sentence: str) -> MultipassError:
+def _error(p: Any, sentence: str) -> words.MultipassError:
     """What the job fails with; through the API the sentence stands alone in the console."""
     if not getattr(p, "is_api", False):
-        return MultipassError(sentence)
-    log.warning("%s", sentence)
-    return _AnsweredError(sentence)
+        return words.MultipassError(sentence)
+    words.log.warning("%s", sentence)
+    return MultipassError(sentence)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from gradio.context import Context
 
 from lib_multipass.api.requests import PlanRequest, plan_of
 from lib_multipass.memory.placement import DISK
-from lib_multipass.page import exchange
+from lib_multipass.page import choices, exchange
 from lib_multipass.plan import args as fields
 from lib_multipass.plan.forecast import Forecast
 from lib_multipass.plan.pasting import offer_of
@@ -107,8 +107,8 @@ def remember(component: Any, elem_id: str | None, line: PlanLine | None) -> None
 
 def at_the_top(component: Any, **kwargs: Any) -> None:
     """The webui has made a component, of whatever part of the page; those of Forge Neo tell of their changes."""
-    if kwargs.get("elem_id") in AT_THE_TOP and host.features.vaes_are_modules():
-        component.change(None, _js=CHANGED)
+    if kwargs.get("elem_id") in AT_THE_TOP and choices.is_list("vae"):
+        component.change(None, **{"js" if int(gr.__version__.partition(".")[0]) >= 4 else "_js": CHANGED})
 
 
 def _html(values: Mapping[str, Any], ours: Sequence[Any], faces: Sequence[Any]) -> str:

@@ -144,7 +144,7 @@ def test_forge_neos_own_dropdowns_ask_for_a_plan(host, monkeypatch, modules):
     from lib_multipass.page import planline
     from lib_multipass.webui import host as door
 
-    monkeypatch.setattr(door.features, "vaes_are_modules", lambda: modules)
+    monkeypatch.setattr(door.vaes, "module_names", lambda: MODULES if modules else None)
     with gr.Blocks() as page:
         for elem_id in (*planline.AT_THE_TOP, "another"):
             gr.Dropdown(["alpha"], elem_id=elem_id)
