@@ -84,7 +84,8 @@ class Kept:
     room: int = 0
     """1 during a swap to a checkpoint for which a further model may be made."""
     measured: dict[str, dict[int, int]] = field(default_factory=dict)
-    """What earlier jobs of this run needed on the device besides the checkpoints: bytes by pixels, by architecture."""
+    """What earlier jobs of this run needed on the device besides the checkpoints: bytes by their estimate, by
+    architecture."""
     lacks: dict[frozenset[str], Lack] = field(default_factory=dict)
     """What ran out of memory in this run, by the file names of the checkpoints."""
     loads: int = 0

@@ -126,7 +126,7 @@ CLEARING_UP = [
     Mutation(
         "what-ran-out-is-not-remembered",
         "passes/gauge.py",
-        "            _ran_out(used, self._plan.decision, self._plan.pixels, self._lack)\n",
+        "            _ran_out(used, self._plan.decision, self._plan.estimate, self._lack)\n",
         "",
         (LATER,),
     ),
@@ -141,8 +141,8 @@ CLEARING_UP = [
     Mutation(
         "out-of-memory-without-mending",
         "passes/gauge.py",
-        "self._plan.pixels, self._lack)\n            host.models.mend()",
-        "self._plan.pixels, self._lack)",
+        "self._plan.estimate, self._lack)\n            host.models.mend()",
+        "self._plan.estimate, self._lack)",
         (f"{UNDOING}::test_running_out_of_memory_puts_the_models_right_at_the_end",),
     ),
     Mutation(

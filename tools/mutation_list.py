@@ -137,9 +137,37 @@ JOBS = [
     Mutation(
         "an-ended-job-teaches",
         "passes/gauge.py",
-        "        if peak > self._peak and self._finished:",
-        "        if peak > self._peak:",
+        "is None or host.status.is_over():",
+        "is None:",
         ("test_moves.py::test_a_job_that_was_ended_teaches_nothing",),
+    ),
+    Mutation(
+        "another-card-is-read",
+        "webui/a1111/hardware.py",
+        "reset_peak_memory_stats(index)",
+        "reset_peak_memory_stats()",
+        ("test_gauge.py",),
+    ),
+    Mutation(
+        "parts-are-taken-for-pictures",
+        "passes/gauge.py",
+        "needed(self._before, after, self._arriving)",
+        "needed(self._before, after)",
+        ("test_gauge.py",),
+    ),
+    Mutation(
+        "a-card-that-spills-over-is-not-seen",
+        "passes/gauge.py",
+        "        self._checked = True\n        self._look()\n",
+        "        self._checked = True\n",
+        ("test_gauge.py",),
+    ),
+    Mutation(
+        "greedy-attention-teaches-all-it-took",
+        "memory/working.py",
+        "min(MARGIN * learnt, MOST * estimated)",
+        "MARGIN * learnt",
+        ("test_gauge.py",),
     ),
 ]
 
@@ -166,10 +194,10 @@ EDGES = [
         ("test_placement.py",),
     ),
     Mutation(
-        "as-many-pixels-as-ran-out-may-try-again",
+        "as-large-a-job-as-ran-out-may-try-again",
         "memory/placement.py",
-        "pixels < self.pixels",
-        "pixels <= self.pixels",
+        "estimate < self.estimate",
+        "estimate <= self.estimate",
         ("test_moves.py::test_pictures_too_large_for_the_device_take_vram_away_from_that_size_up",),
     ),
     Mutation(

@@ -36,14 +36,14 @@ class Cap:
 class Lack:
     """What earlier jobs with the same checkpoints ran out of."""
 
-    pixels: int | None = None
-    """From so many on, nothing may be parked in VRAM; None if the device's memory was enough."""
+    estimate: int | None = None
+    """From jobs with this estimate on, nothing may be parked in VRAM; None if the device's memory was enough."""
     count: int = MOST
     """How many may be kept in RAM."""
 
-    def cap(self, pixels: int) -> Cap:
-        """What it means for a job of so many pixels."""
-        return Cap(vram=self.pixels is None or pixels < self.pixels, count=self.count)
+    def cap(self, estimate: int) -> Cap:
+        """What it means for a job with this estimate."""
+        return Cap(vram=self.estimate is None or estimate < self.estimate, count=self.count)
 
 
 @dataclass(frozen=True)

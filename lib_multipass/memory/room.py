@@ -50,6 +50,8 @@ class Memory:
     vram_reserve: int = 0
     """For the pictures that are being made, and for others on this device."""
     ram_reserve: int = 0
+    vram_total: int | None = None
+    """All memory of the device; None if it has none of its own or does not tell."""
 
 
 class Room:
@@ -60,8 +62,13 @@ class Room:
         self.memory = memory
         in_vram = sum(model.size if model.place == VRAM else model.held for model in everything)
         in_ram = sum(model.size - model.held for model in everything if model.place == RAM)
-        self.vram = None if memory.vram is None else memory.vram + in_vram - memory.vram_reserve
+        self.vram = None if memory.vram is None else self._without(in_vram) - memory.vram_reserve
         self.ram = None if memory.ram is None else memory.ram + in_ram - memory.ram_reserve
+
+    def _without(self, in_vram: int) -> int:
+        """What of the device would be free without the models, whose sizes are estimates: never more than it has."""
+        free = self.memory.vram + in_vram
+        return free if self.memory.vram_total is None else min(free, self.memory.vram_total)
 
     def needs(self, assignment: Mapping[Model, str]) -> tuple[int, int]:
         """Bytes of VRAM and RAM that the models take at most."""

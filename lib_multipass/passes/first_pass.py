@@ -121,6 +121,7 @@ def swapping(original: Callable) -> Callable:
         if put_off and not _swap(self):
             return host.pictures.without_hires_pass(samples, decoded_samples)
         known = set(self.extra_generation_params)
+        running.part(Gauge).second_pass_begins()
         with host.pictures.decoded_already(samples, pictures) if pictures else nullcontext():
             result = original(self, samples, decoded_samples, *args, **kwargs)
         running.part(Gauge).second_pass_made()

@@ -1,4 +1,4 @@
-"""What a job really needs of the memory, read at its ends; and what follows when it was too much."""
+"""What a job really needs of the memory, read around its second passes; and what follows when it was too much."""
 
 from __future__ import annotations
 
@@ -9,43 +9,68 @@ from typing import Any
 
 from lib_multipass.memory.placement import RAM, VRAM, Decision, Lack
 from lib_multipass.memory.shortage import DEVICE
+from lib_multipass.memory.working import Reading, is_beyond, needed
 from lib_multipass.plan.decide import Plan
+from lib_multipass.plan.report import SECOND_PASS
 from lib_multipass.state import Part, kept, running
 from lib_multipass.webui import host
 from lib_multipass.words import log
 
 
 class Gauge(Part):
-    """Readings at the beginning of a job, to compare with at its end."""
+    """Readings around the running job and each of its second passes, and the errors that were met."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._peak = host.hardware.vram_peak()
         self._failures = host.hardware.out_of_memory_count()
+        self._before: Reading | None = None
+        self._arriving = 0
         self._lack: str | None = None
         self._failed = False
-        self._finished = False
         self._checked = False
 
+    def begin(self) -> None:
+        """Count from here on."""
+        self._count_anew()
+
+    def second_pass_begins(self) -> None:
+        """Its checkpoint is active, and the webui is about to work."""
+        self._look()
+        self._count_anew()
+        self._arriving = host.parts.arriving_bytes(self._plan.second)
+
     def second_pass_made(self) -> None:
-        """A second pass of the job came to its end; not if it was interrupted or skipped."""
-        self._finished = self._finished or not host.status.is_over()
+        """A second pass came to its end: learn what its pictures took.
+
+        One that was interrupted or skipped teaches nothing, nor does one that was known from an earlier job.
+        """
+        after = self._look()
+        if after is None or self._before is None or host.status.is_over():
+            return
+        if SECOND_PASS in running.job.journal.not_again:
+            return
+        took = needed(self._before, after, self._arriving)
+        architecture = host.files.facts_of(self._plan.second).architecture
+        known = kept.measured.setdefault(architecture, {})
+        known[self._plan.estimate] = max(took, known.get(self._plan.estimate, 0))
+
+    def _count_anew(self) -> None:
+        self._before = host.hardware.reading()
+        host.hardware.count_anew()
+
+    def _look(self) -> Reading | None:
+        """Read the device; that it took more than it had, which nobody is told, counts as an error."""
+        now = host.hardware.reading()
+        if self._before is not None and now is not None and is_beyond(self._before, now):
+            self._lack = self._lack or (DEVICE if host.hardware.spills_over() else None)
+        return now
 
     def read(self, missing: int) -> None:
-        """At the end of a job that went well, learn what its pictures took.
-
-        The peak counts from when the webui last set it back; a job that did not raise it teaches nothing, nor does one
-        without a whole second pass, which takes the most.
+        """At the end of a job that went well: what the device has refused meanwhile, somebody did without.
 
         Args:
             missing: how many of the pictures that were asked for are not there.
         """
-        peak = host.hardware.vram_peak()
-        if peak > self._peak and self._finished:
-            needed = max(0, peak - host.hardware.vram_used())
-            architecture = host.files.facts_of(self._plan.second).architecture
-            known = kept.measured.setdefault(architecture, {})
-            known[self._plan.pixels] = max(needed, known.get(self._plan.pixels, 0))
         if not missing:
             self._failures = host.hardware.out_of_memory_count()
 
@@ -67,25 +92,26 @@ class Gauge(Part):
         if self._checked:
             return
         self._checked = True
+        self._look()
         if self._lack is None and not self._failed and host.hardware.out_of_memory_count() > self._failures:
             self._lack = DEVICE
         if self._lack is not None and self._plan.decision is not None:
             used = frozenset(checkpoint.filename for checkpoint in self._plan.in_use)
-            _ran_out(used, self._plan.decision, self._plan.pixels, self._lack)
+            _ran_out(used, self._plan.decision, self._plan.estimate, self._lack)
             host.models.mend()
 
 
-def _ran_out(used: frozenset[str], decision: Decision, pixels: int, lack: str) -> None:
+def _ran_out(used: frozenset[str], decision: Decision, estimate: int, lack: str) -> None:
     """Keep less in later jobs with these checkpoints, if that leaves more of the memory that ran out.
 
-    Copies in RAM take nothing from the device. So its lack takes VRAM away from jobs of as many pixels or more, and
+    Copies in RAM take nothing from the device. So its lack takes VRAM away from jobs as large or larger, and
     only the computer's own lack lowers how many are kept in RAM, by one each time.
     """
     known = kept.lacks.get(used, Lack())
     if lack == DEVICE and not (decision.at(VRAM) or decision.others):
         change = "nothing was parked there that could make room: smaller pictures or a smaller batch would fit"
     elif lack == DEVICE:
-        kept.lacks[used] = replace(known, pixels=min(pixels, known.pixels or pixels))
+        kept.lacks[used] = replace(known, estimate=min(estimate, known.estimate or estimate))
         change = "later jobs with them, and with pictures as large or larger, park them in RAM"
     else:
         count = max(0, len(decision.at(RAM)) - 1)

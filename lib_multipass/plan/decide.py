@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lib_multipass.memory.placement import Decision
-from lib_multipass.memory.working import second_pass_pixels
+from lib_multipass.memory.working import estimate, second_pass_pixels
 from lib_multipass.plan import aiming, crossing, hires, unshared, vae_choice
 from lib_multipass.plan import args as fields
 from lib_multipass.plan.args import AUTOMATIC_VAE, SAME_AS_SECOND, SAME_MODULES, SAME_VAE
@@ -22,7 +22,7 @@ from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.order import Order, order
 from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.second_pass import lasting_vae
-from lib_multipass.plan.situation import Situation
+from lib_multipass.plan.situation import Machine, Situation
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Plan:
     roles: Roles
     in_use: tuple[Checkpoint, ...]
     """Who makes each pass, in order: first, second, each of ADetailer's, the refiner's."""
-    pixels: int
-    """Of the second pass, times the batch size."""
+    estimate: int
+    """Bytes that its pictures take on the device, as estimated."""
     forecast: Forecast
     decision: Decision | None = None
     """Where the checkpoints are kept; None if the user's own settings decide."""
@@ -102,8 +102,8 @@ def decide(roles: Roles, situation: Situation) -> Plan:
     foreign = [known for known in in_use if vaes.is_foreign(facts[roles.base.filename], facts[known.filename])]
     given_vaes = _given_vaes(roles, situation, in_use, foreign)
     told = [*dict.fromkeys(aiming.dropped(situation, roles)), *borrowed(situation, cast, given_vaes)]
-    pixels = second_pass_pixels(*(job.get(name) or usual for name, usual in _SIZES.items())) * job["batch_size"]
-    kept = keeping(situation, in_use, roles.args.keep, pixels)
+    estimated = _estimate(job, situation.machine)
+    kept = keeping(situation, in_use, roles.args.keep, estimated)
     crossed, other = why and f"{why}, so {instead} was used.", hires.other_choice(situation.hires, roles)
     made_with = _vaes(roles, situation, aimed, foreign, declared.get(hires.HIRES_MODULES))
     ordered = order(roles, situation, cast, kept, job.get("n_iter") or 1)
@@ -112,7 +112,7 @@ def decide(roles: Roles, situation: Situation) -> Plan:
     return Plan(
         roles,
         in_use,
-        pixels,
+        estimated,
         forecast(kept, situation, cast, _said(*warnings, *told), ordered.said),
         kept.decision,
         # The webui validates and records the name. Up to 1.7.0 every text is looked up as one, so no swap is None.
@@ -130,6 +130,12 @@ def decide(roles: Roles, situation: Situation) -> Plan:
 
 
 _SIZES = {"width": 512, "height": 512, "hr_scale": 1, "hr_resize_x": 0, "hr_resize_y": 0}
+
+
+def _estimate(job: Mapping[str, Any], machine: Machine) -> int:
+    """Bytes that the second pass's pictures take on the device."""
+    pixels = second_pass_pixels(*(job.get(name) or usual for name, usual in _SIZES.items()))
+    return estimate(pixels, job["batch_size"], machine.half, machine.half_vae)
 
 
 def _said(*sentences: str) -> tuple[str, ...]:

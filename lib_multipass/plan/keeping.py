@@ -41,23 +41,23 @@ class Keeping:
     """None if the user's own settings decide."""
 
 
-def keeping(situation: Situation, in_use: Sequence[Checkpoint], asked: str, pixels: int) -> Keeping:
+def keeping(situation: Situation, in_use: Sequence[Checkpoint], asked: str, estimate: int) -> Keeping:
     """Decide what stays loaded.
 
     Args:
         situation: what stands.
         in_use: who makes each pass, in order.
         asked: the job's wish.
-        pixels: of the second pass, times the batch size.
+        estimate: bytes that the job's pictures take on the device, as estimated.
     """
     machine, wished = situation.machine, wish(asked, situation.machine)
     models = _models(situation.models, in_use)
-    free = _free(machine, situation.facts[in_use[1].filename], pixels, wished)
+    free = _free(machine, situation.facts[in_use[1].filename], estimate, wished)
     if wished == AS_SET:
         return Keeping(wished, models, free, None)
     lack = machine.lacks.get(frozenset(model.file for model in models), Lack())
     most_others = max(0, machine.limit - len(models))
-    decision = decide(models, free, wished, cap=lack.cap(pixels), others=situation.others, most_others=most_others)
+    decision = decide(models, free, wished, cap=lack.cap(estimate), others=situation.others, most_others=most_others)
     return Keeping(wished, models, free, decision)
 
 
@@ -77,14 +77,16 @@ def _models(known: Mapping[str, Model], in_use: Sequence[Checkpoint]) -> tuple[M
     return tuple(replace(known[file], uses=uses[file]) for file in dict.fromkeys(files))
 
 
-def _free(machine: Machine, second: Facts, pixels: int, wished: str) -> Memory:
+def _free(machine: Machine, second: Facts, estimate: int, wished: str) -> Memory:
     """What is free now, and how much of it the job's pictures and the user's reserves take."""
     measured = machine.measured.get(second.architecture, {})
     # Who asks for VRAM says that the pictures fit beside it; what was measured is known better.
-    estimated = wished != IN_VRAM or measured
-    pictures = reserve(pixels, measured, half=machine.half) if estimated else 0
+    counts = wished != IN_VRAM or measured
+    pictures = reserve(estimate, measured) if counts else 0
+    free, total = machine.vram or (None, None)
     return Memory(
-        vram=None if machine.vram is None else machine.vram[0],
+        vram=free,
+        vram_total=total,
         ram=machine.ram,
         vram_reserve=pictures + machine.vram_reserve,
         ram_reserve=machine.ram_reserve,

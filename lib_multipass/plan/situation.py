@@ -82,6 +82,8 @@ class Machine:
     ram_reserve: int = 0
     half: bool = True
     """Whether the webui computes in half precision."""
+    half_vae: bool = True
+    """Whether its VAEs do."""
     setting: str = AUTOMATIC
     """The wish on the Settings page."""
     flag: str = AUTOMATIC
@@ -91,7 +93,7 @@ class Machine:
     keeps_in_ram: bool = True
     """Whether they park them in RAM."""
     measured: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
-    """What earlier jobs needed on the device besides the checkpoints: bytes by pixels, by architecture."""
+    """What earlier jobs needed on the device besides the checkpoints: bytes by their estimate, by architecture."""
     lacks: Mapping[frozenset[str], Lack] = field(default_factory=dict)
     """What ran out of memory, by the file names of the checkpoints."""
 

@@ -84,8 +84,9 @@ ROOMS = {
     "hardware": {
         "ram_free": "bytes of RAM that are free; None if that cannot be told",
         "vram": "free and total bytes of the device; None if it has none of its own",
-        "vram_used": "bytes of the device that this process takes",
-        "vram_peak": "the most that it took",
+        "reading": "what the device says now; None where nothing can be parked on it",
+        "count_anew": "sets the device's peaks back",
+        "spills_over": "whether its driver takes memory of the computer where there is no more",
         "out_of_memory_count": "how often the device could not give what was asked for",
         "lack_of": "whose memory an error says was short",
         "place_of": "where a loaded model lies",
@@ -95,6 +96,7 @@ ROOMS = {
         "file_of": "the file of a network by the name in a tag",
         "read_anew": "lets networks be read again when they are next used",
     },
+    "parts": {"arriving_bytes": "bytes of a split checkpoint that come to the device when it is used"},
     "pictures": {
         "wants_copies": "whether the webui will decode the first pass's latents for copies",
         "decoded": "a first pass in pixels",

@@ -17,8 +17,8 @@ def small(bench, monkeypatch):
     from lib_multipass.plan.our_settings import RAM_RESERVE, VRAM_RESERVE
     from lib_multipass.state import kept
 
-    monkeypatch.setattr(working, "BASE", 0)
-    monkeypatch.setattr(working, "PER_PIXEL", 8)
+    for name, value in {"BASE": 0, "VAE_PER_PIXEL": 4, "UNET_PER_PIXEL": 8, "SAFETY": 1, "MOST": 99}.items():
+        monkeypatch.setattr(working, name, value)
     monkeypatch.setattr(bench.host.shared.cmd_opts, "no_half", True)  # the painter's numbers are 4 bytes wide
     decide = hooks.decide
 

@@ -92,7 +92,7 @@ FOR_GOOD = {
 WITH_THE_JOB = {
     **dict.fromkeys(("FirstPass.added_later", "FirstPass.copied"), "for its infotexts"),
     **dict.fromkeys(("FirstPass.pictures", "FirstPass.infotexts", "FirstPass.numbers"), "its first passes"),
-    **dict.fromkeys((f"Gauge.{name}" for name in ("_checked", "_failed", "_failures", "_finished", "_lack")), "read"),
+    **dict.fromkeys((f"Gauge.{name}" for name in ("_before", "_checked", "_failed", "_failures", "_lack")), "read"),
     "Job.journal": "its swaps",
     "PutOff._decided": "the number of its last batch",
     **dict.fromkeys(("Progress.job", "Progress.job_before", "Progress.text"), "what it said last"),

@@ -129,10 +129,8 @@ def test_what_was_measured_counts(small):
     from lib_multipass.memory import working
 
     device = begin(small, 2.1)
-    working.PER_PIXEL = 800  # an estimate that is far too high
+    working.UNET_PER_PIXEL = 800  # an estimate that is far too high
     assert planned(render(small, True, B)[0]) == {A: "RAM", B: "RAM"}
-    torch.cuda.reset_peak_memory_stats()  # as the webui does before each job of the page
-    render(small, True, B)
     assert planned(render(small, True, B)[0]) == {A: "VRAM", B: "VRAM"}
     assert device.ooms == 0
 
@@ -256,7 +254,7 @@ def test_a_job_that_was_ended_teaches_nothing(small, monkeypatch, end, second):
     """Its first pass alone takes far less than the job would have; the estimate is right here."""
     from lib_multipass.memory import working
 
-    monkeypatch.setattr(working, "PER_PIXEL", 80)
+    monkeypatch.setattr(working, "UNET_PER_PIXEL", 80)
     device = begin(small, 2.3)
     device.per_pixel = 160
     torch.cuda.reset_peak_memory_stats()

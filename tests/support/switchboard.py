@@ -70,7 +70,7 @@ lib_multipass.job.swap_wrappers: _follow
 lib_multipass.plan.decide: _require_usable keeping forecast borrowed
 lib_multipass.plan.hires: check_refiner declared
 lib_multipass.plan.aiming: aim
-lib_multipass.passes.gauge: Gauge.read Gauge.end
+lib_multipass.passes.gauge: Gauge.second_pass_begins Gauge.second_pass_made Gauge.read Gauge.end
 lib_multipass.passes.networks: Tags.end Tags.swapped Tags.fit
 lib_multipass.passes.infotext: Keys.begin Keys.swapped
 lib_multipass.passes.progress: Progress.begin Progress.end Progress.loading Progress.swapping

@@ -213,6 +213,16 @@ def test_others_stay_only_as_long_as_there_is_room():
     assert places(decide([A, B], memory(vram=0, ram=1), AUTOMATIC, others=[other], most_others=1)) == "a:RAM b:RAM"
 
 
+def test_no_more_is_planned_with_than_the_device_has():
+    """What its models take is estimated, and may come out too large, as that of a ``.ckpt``."""
+    pair = [replace(A, size=9 * GB), model("b", 2)]
+    free = replace(memory(vram=8, vram_reserve=1), vram_total=12 * GB)
+    assert places(decide(pair, free, AUTOMATIC)) == "a:VRAM b:VRAM"  # 11 of 12, less 1
+    tight = decide(pair, replace(free, vram_reserve=GB + 1), AUTOMATIC)
+    assert places(tight) == "a:RAM b:RAM"
+    assert tight.reason.startswith("b and a will wait in RAM: 11.0 GB of VRAM can be planned with")
+
+
 def test_a_crowd():
     crowd = [model(f"m{n}", 1) for n in range(MOST + 4)]
     decision = decide(crowd, memory(vram=0, ram=99), AUTOMATIC)

@@ -7,13 +7,13 @@ from itertools import chain
 from typing import Any
 
 import torch
-from modules import devices, shared
+from modules import shared
 
 from lib_multipass.memory import loaded
 from lib_multipass.memory.footprint import Loading, loaded_bytes, most_backup_bytes, resident_bytes
 from lib_multipass.memory.headers import REFINER, SDXL, Facts, remembered
 from lib_multipass.plan.names import Checkpoint
-from lib_multipass.webui.a1111 import features
+from lib_multipass.webui.a1111 import features, hardware
 from lib_multipass.webui.base import host
 
 
@@ -100,8 +100,7 @@ def loading(facts: Facts, other_vae: bool = False) -> Loading:
     fp8 = features.fp8_weights()
     return Loading(
         half=host.hardware.computes_in_half(),
-        # The webui turns the VAE to float32 by itself when pictures come out black.
-        half_vae=devices.dtype_vae != torch.float32,
+        half_vae=hardware.vae_computes_in_half(),
         # The webui takes the refiner for SDXL here (``check_fp8``, 1.8.0 to 1.10.1).
         fp8=fp8 == "Enable" or (fp8 == "Enable for SDXL" and facts.architecture in (SDXL, REFINER)),
         cache_fp16=features.keeps_fp16_beside_fp8(),

@@ -26,7 +26,17 @@ from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.situation import Faces, Hires, Machine, Situation
 from lib_multipass.plan.vae_choice import SETTING, VaeSettings
 from lib_multipass.state import kept
-from lib_multipass.webui.a1111 import adetailer, beginnings, checkpoints, features, files, options, shares, stages
+from lib_multipass.webui.a1111 import (
+    adetailer,
+    beginnings,
+    checkpoints,
+    features,
+    files,
+    hardware,
+    options,
+    shares,
+    stages,
+)
 from lib_multipass.webui.base import host
 
 REFINER_PASS = "hires_fix_refiner_pass"
@@ -157,6 +167,7 @@ def _machine() -> Machine:
         vram_reserve=_gigabytes(VRAM_RESERVE),
         ram_reserve=_gigabytes(RAM_RESERVE),
         half=host.hardware.computes_in_half(),
+        half_vae=hardware.vae_computes_in_half(),
         setting=host.options.get(KEEP, DEFAULTS[KEEP]),
         flag=FLAGS[host.options.flag(KEEP) or "automatic"],
         limit=host.models.users_limit(),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import platform
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +14,7 @@ from modules import devices, shared
 from lib_multipass.memory import cgroups, shortage
 from lib_multipass.memory.headers import REFINER, SDXL, Facts
 from lib_multipass.memory.placement import RAM, VRAM
+from lib_multipass.memory.working import Reading
 from lib_multipass.state import running
 from lib_multipass.webui.a1111 import forge_models
 from lib_multipass.webui.base import host
@@ -38,8 +41,9 @@ def vram() -> tuple[int, int] | None:
         return None
     with contextlib.suppress(RuntimeError):  # a driver that does not tell
         free, total = torch.cuda.mem_get_info(index)
-        unused = torch.cuda.memory_reserved(index) - torch.cuda.memory_allocated(index)
-        return free + unused, total
+        used = torch.cuda.memory_allocated(index)
+        # On Windows what is set aside may be more than the device has.
+        return min(free + torch.cuda.memory_reserved(index), total) - used, total
     return None
 
 
@@ -53,15 +57,34 @@ def computes_in_half() -> bool:
     return not shared.cmd_opts.no_half
 
 
-def vram_used() -> int:
-    """Bytes of the device that tensors of this process take; 0 if that cannot be told."""
+def vae_computes_in_half() -> bool:
+    """Whether VAEs do; the webui turns them to float32 by itself when pictures come out black."""
+    return devices.dtype_vae != torch.float32
+
+
+def reading() -> Reading | None:
+    """What the device says now; None where nothing can be parked on it."""
+    planned = vram_to_plan()
+    if planned is None:
+        return None
+    used = torch.cuda.memory_allocated(cuda_index())
+    peak, reserved = _statistic("allocated_bytes.all.peak"), _statistic("reserved_bytes.all.peak")
+    return Reading(used, peak, used + planned[0], reserved)
+
+
+def count_anew() -> None:
+    """Set the peaks of the webui's device back to what stands now."""
     index = cuda_index()
-    return 0 if index is None else torch.cuda.memory_allocated(index)
+    if index is not None:
+        torch.cuda.reset_peak_memory_stats(index)
 
 
-def vram_peak() -> int:
-    """The most that they took since the webui last began to count; 0 if that cannot be told."""
-    return _statistic("allocated_bytes.all.peak")
+def spills_over() -> bool:
+    """Whether the driver gives memory of the computer where the device's is used up, instead of refusing.
+
+    NVIDIA's does so on Windows, also for Linux in it (WSL), unless *CUDA - Sysmem Fallback Policy* is set otherwise.
+    """
+    return sys.platform == "win32" or "microsoft" in platform.release().lower()
 
 
 def out_of_memory_count() -> int:

@@ -42,7 +42,7 @@ def keep(decision: Decision, first: Checkpoint) -> None:
     beyond += [model for model in others if hardware.place_of(model) == VRAM]
     _throw_away(beyond)
     for model in _parked():
-        if decision.places.get(_file(model)) == RAM:
+        if decision.places.get(_file(model)) == RAM or parts.held_bytes(model):
             _to_ram(model)
 
 
@@ -178,7 +178,8 @@ def _empty(model: Any) -> None:
 
 
 def _to_ram(model: Any) -> None:
-    if hardware.place_of(model) == VRAM:
+    """All of it; the webui leaves a part of one that it moves in parts, if it is to keep models on the device."""
+    if hardware.place_of(model) == VRAM or parts.held_bytes(model):
         sd_models.send_model_to_cpu(model)
         devices.torch_gc()
 

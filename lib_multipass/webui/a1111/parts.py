@@ -15,6 +15,10 @@ from typing import Any
 
 from modules import devices, lowvram
 
+from lib_multipass.plan.names import Checkpoint
+from lib_multipass.webui.a1111 import files
+from lib_multipass.webui.base import host
+
 
 def is_split(model: Any) -> bool:
     """Whether the webui moves this loaded model in parts."""
@@ -26,7 +30,23 @@ def held_bytes(model: Any) -> int:
     part = lowvram.module_in_gpu
     if part is None or not is_split(model) or all(module is not part for module in model.modules()):
         return 0
+    return _bytes(part)
+
+
+def _bytes(part: Any) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in chain(part.parameters(), part.buffers()))
+
+
+def arriving_bytes(checkpoint: Checkpoint) -> int:
+    """Bytes of a loaded checkpoint that come to the device when it is used; 0 of one that is moved as a whole.
+
+    The part that is there now goes then, whosever it is.
+    """
+    model, part = host.models.loaded_model(checkpoint), lowvram.module_in_gpu
+    if model is None or not is_split(model):
+        return 0
+    resident = files.resident_size(host.files.facts_of(checkpoint))
+    return resident - (0 if part is None else _bytes(part))
 
 
 def gather(model: Any) -> None:

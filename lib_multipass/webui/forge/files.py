@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-from modules import devices, shared
+from modules import shared
 
 from lib_multipass.memory.footprint import Loading
 from lib_multipass.memory.headers import Facts
 from lib_multipass.plan.names import Checkpoint
+from lib_multipass.webui.a1111.hardware import vae_computes_in_half
 from lib_multipass.webui.base import host
 
 
@@ -15,7 +15,7 @@ def loading(facts: Facts, other_vae: bool = False) -> Loading:
     """How this webui loads a checkpoint."""
     return Loading(
         half=host.hardware.computes_in_half(),
-        half_vae=devices.dtype_vae != torch.float32,
+        half_vae=vae_computes_in_half(),
         fp8=str(shared.opts.forge_unet_storage_dtype).startswith("float8"),
         other_vae=other_vae,
     )

@@ -125,14 +125,16 @@ class Device:
     `total` is None where only RAM is pretended, `host` where only the device is. `per_pixel` is what computing takes,
     `tries` what it would take besides for its fastest way: if that is not there, it is counted as refused, and another
     way is taken. `container` is what a control group leaves of the RAM, files that were read being cached in it.
-    Weights and files count `scale` times.
+    Weights and files count `scale` times. `spills` is whether it takes RAM where it is full, as drivers on Windows do.
+    `index` is its number among the devices, of which torch's current one is the first; the others are idle.
     """
 
-    def __init__(self, total=None, per_pixel=0, host=None, scale=1, tries=0, container=None):
+    def __init__(self, total=None, per_pixel=0, host=None, scale=1, tries=0, container=None, spills=False, index=0):
         self.total, self.per_pixel, self.host, self.scale = total, per_pixel, host, scale
         self.tries, self.container, self.cached = tries, container, {}
+        self.spills, self.index = spills, index
         self.models, self.parts, self.outside = weakref.WeakSet(), weakref.WeakSet(), []
-        self.busy, self.peak, self.ooms, self.reserved = 0, 0, 0, 0
+        self.busy, self.peak, self.ooms, self.reserved, self.reserved_peak = 0, 0, 0, 0, 0
         self.lowest = host  # the least RAM that was ever available; below zero means that a real machine would swap
 
     @property
@@ -176,7 +178,7 @@ class Device:
             for part in whole.parts():
                 part.on_device = 0
         wanted = size - module.on_device if target == "cuda" else -module.on_device
-        fits = min(wanted, self.total - self.used) if wanted > 0 else wanted
+        fits = min(wanted, self.total - self.used) if wanted > 0 and not self.spills else wanted
         module.on_device, module.gone = module.on_device + fits, target == "meta"
         self._note()
         if fits < wanted:
@@ -191,7 +193,7 @@ class Device:
         if self.total is not None and needed.on_device < needed.size * self.scale:
             raise RuntimeError("Expected all tensors to be on the same device, but found at least two, cuda:0 and cpu!")
         wanted = pixels * self.per_pixel if self.total is not None else 0
-        if wanted and wanted > self.total - self.used:
+        if wanted and wanted > self.total - self.used and not self.spills:
             self._refuse(whole, wanted)
         self.ooms += self.total is not None and pixels * self.tries > self.total - self.used
         self.busy += wanted
@@ -219,6 +221,7 @@ class Device:
 
     def _note(self, reading=0):
         self.peak, self.reserved = max(self.peak, self.used), max(self.reserved, self.used)
+        self.reserved_peak = max(self.reserved_peak, self.reserved)
         if self.host is not None:
             self.lowest = min(self.lowest, self.available - reading)
 
@@ -244,19 +247,25 @@ class Device:
         """Free and total; what torch keeps for later use counts as taken. Of the answers only this wants a number."""
         if isinstance(device, torch.device) and device.index is None:
             raise ValueError(f"Expected a torch.device with a specified index or an integer, but got:{device}")
-        return self.total - self.reserved, self.total
+        return (max(0, self.total - self.reserved) if self._is_meant(device) else self.total), self.total
+
+    def _is_meant(self, device):
+        index = getattr(device, "index", device)
+        return self.index == (self.current_device() if index is None else index)
 
     def memory_allocated(self, device=None):
-        return self.used
+        return self.used if self._is_meant(device) else 0
 
     def memory_reserved(self, device=None):
-        return self.reserved
+        return self.reserved if self._is_meant(device) else 0
 
     def memory_stats(self, device=None):
-        return {"allocated_bytes.all.peak": self.peak, "num_ooms": self.ooms}
+        peaks = {"allocated_bytes.all.peak": self.peak, "reserved_bytes.all.peak": self.reserved_peak}
+        return {**peaks, "num_ooms": self.ooms} if self._is_meant(device) else {}
 
     def reset_peak_memory_stats(self, device=None):
-        self.peak = self.used
+        if self._is_meant(device):
+            self.peak, self.reserved_peak = self.used, self.reserved
 
     def empty_cache(self):
         self.reserved = self.used
@@ -287,7 +296,7 @@ def pretend(device):
             answers = {name: getattr(device, name) for name in _ANSWERS}
             stack.enter_context(mock.patch.multiple(torch.cuda, **answers))
             for module in (devices, shared):
-                stack.enter_context(mock.patch.object(module, "device", torch.device("cuda")))
+                stack.enter_context(mock.patch.object(module, "device", torch.device("cuda", device.index or None)))
         if device.host is not None:
             real = psutil.virtual_memory
             ram = lambda: real()._replace(total=device.host, available=max(0, device.available))  # noqa: E731
