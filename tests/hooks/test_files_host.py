@@ -26,10 +26,10 @@ def facts(architecture):
     ],
 )
 def test_fp8(host, monkeypatch, setting, architecture, saved):
-    from lib_multipass.webui.a1111 import features, files
+    from lib_multipass.webui.a1111 import features, files, hardware
 
     monkeypatch.setattr(features, "fp8_weights", lambda: setting)
-    monkeypatch.setattr(files.devices, "dtype_vae", None)
+    monkeypatch.setattr(hardware.devices, "dtype_vae", None)
     assert files.loaded_size(facts(architecture)) == 240 - saved
 
 
