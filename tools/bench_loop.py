@@ -27,7 +27,7 @@ import psutil
 import comfyui
 from support import webuis
 
-JOBS, BATCHES = 3, 4
+JOBS, BATCHES = 3, 3
 NEW, TUNING, BATCH = "a new picture", "a job of the loop", f"a batch count of {BATCHES}"
 
 
@@ -40,7 +40,7 @@ class Work:
     steps: int
 
 
-WORK = Work(256, 2)
+WORK = Work(128, 2)
 
 
 @dataclass(frozen=True)

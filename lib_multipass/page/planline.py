@@ -106,8 +106,11 @@ def remember(component: Any, elem_id: str | None, line: PlanLine | None) -> None
 
 
 def at_the_top(component: Any, **kwargs: Any) -> None:
-    """The webui has made a component, of whatever part of the page; those of Forge Neo tell of their changes."""
-    if kwargs.get("elem_id") in AT_THE_TOP and choices.is_list("vae"):
+    """The webui has made a component, of whatever part of the page; those of Forge Neo tell of their changes.
+
+    It also makes one for each update that it sends to a page, which belongs to none.
+    """
+    if kwargs.get("elem_id") in AT_THE_TOP and Context.root_block is not None and choices.is_list("vae"):
         component.change(None, **{"js" if int(gr.__version__.partition(".")[0]) >= 4 else "_js": CHANGED})
 
 

@@ -148,5 +148,6 @@ def test_forge_neos_own_dropdowns_ask_for_a_plan(host, monkeypatch, modules):
     with gr.Blocks() as page:
         for elem_id in (*planline.AT_THE_TOP, "another"):
             gr.Dropdown(["alpha"], elem_id=elem_id)
+    gr.Dropdown(["alpha"], elem_id=planline.AT_THE_TOP[0])  # as the webui does for an update
     told = [dependency["js"] for dependency in page.dependencies]
     assert told == [planline.CHANGED] * (2 if modules else 0)

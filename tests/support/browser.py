@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from PIL import Image
 from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
 
+from support.hosts import NEO
 from support.webuis import Server
 
 GIVEN = "MULTIPASS_CHROMIUM"
@@ -170,7 +171,10 @@ class Tab:
         self.page.locator("#txt2img_prompt textarea").fill(infotext)
         self.page.wait_for_timeout(200)
         self.one("paste").click()
-        self.wait(lambda: "Steps: " not in self.value("txt2img_prompt"))
+        if self.server.webui.kind is NEO:  # which leaves the prompt itself as it was typed
+            self.page.wait_for_timeout(3000)
+        else:
+            self.wait(lambda: "Steps: " not in self.value("txt2img_prompt"))
         self.settle()
 
     def replay(self, png: bytes) -> None:
