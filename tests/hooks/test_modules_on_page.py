@@ -151,3 +151,14 @@ def test_forge_neos_own_dropdowns_ask_for_a_plan(host, monkeypatch, modules):
     gr.Dropdown(["alpha"], elem_id=planline.AT_THE_TOP[0])  # as the webui does for an update
     told = [dependency["js"] for dependency in page.dependencies]
     assert told == [planline.CHANGED] * (2 if modules else 0)
+
+
+def test_what_is_exchanged_is_offered(host, monkeypatch):
+    """A dropdown of gradio 4 shows nothing else; a file has another title once the webui has its hash."""
+    from lib_multipass.page import choices, exchange
+
+    monkeypatch.setitem(choices.OFFERED, "checkpoint", lambda: ["by another title"])
+    shown, selected = exchange._swap(B)
+    assert shown["value"].startswith("alpha")
+    assert shown["choices"] == ["by another title", shown["value"]]
+    assert selected.startswith(B)
