@@ -3,6 +3,7 @@
 (function() {
     var ID = 'script_multipass_';
     var DELAY = 250; // ms without a further change before the plan is asked for
+    var STORED = 1500; // ms after which Forge Neo has stored what is selected at the top
     var PATIENCE = 10000; // ms after which an answer is not waited for any longer
     var BUSY = ['txt2img_interrupt', 'txt2img_skip', 'img2img_interrupt', 'img2img_skip']; // shown during a job
     var FOLDED = 'Everything here is as in the first pass.';
@@ -240,6 +241,10 @@
         });
         gradioApp().addEventListener('focusout', askSoon);
         document.addEventListener('multipass:changed', onChanged);
+        document.addEventListener('multipass:selected', function() {
+            onChanged();
+            setTimeout(onChanged, STORED);
+        });
         document.addEventListener('multipass:answered', onAnswered);
         document.addEventListener('multipass:select', function(event) {
             select(event.detail);

@@ -150,7 +150,7 @@ def test_forge_neos_own_dropdowns_ask_for_a_plan(host, monkeypatch, modules):
             gr.Dropdown(["alpha"], elem_id=elem_id)
     gr.Dropdown(["alpha"], elem_id=planline.AT_THE_TOP[0])  # as the webui does for an update
     told = [dependency["js"] for dependency in page.dependencies]
-    assert told == [planline.CHANGED] * (2 if modules else 0)
+    assert told == [planline.SELECTED] * (2 if modules else 0)
 
 
 def test_what_is_exchanged_is_offered(host, monkeypatch):
