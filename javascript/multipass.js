@@ -168,6 +168,7 @@
     function select(name) {
         if (name) {
             selectCheckpoint(name);
+            setTimeout(onChanged, STORED);
         }
     }
 
