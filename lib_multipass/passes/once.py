@@ -184,6 +184,7 @@ def in_hires(original: Callable) -> Callable:
 def enlarged_once(original: Callable) -> Callable:
     """Takes the first pass's enlarged picture from an earlier job."""
 
+    @wraps(original)  # hires-fix-tweaks asks for the names of its arguments
     def resize_image(*args: Any, **kwargs: Any) -> Any:
         stages = running.part(Stages)
         if stages is None or not stages.in_hires:

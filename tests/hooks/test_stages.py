@@ -492,3 +492,11 @@ def stages_module() -> Any:
     from lib_multipass.webui.a1111 import stages
 
     return stages
+
+
+def test_the_webuis_resizing_still_says_what_its_arguments_are(host):
+    """hires-fix-tweaks binds them by name where it makes several hires passes a picture."""
+    import inspect
+
+    names = [*inspect.signature(host.images.resize_image).parameters]
+    assert names[:4] == ["resize_mode", "im", "width", "height"]
