@@ -3,7 +3,7 @@
 (function() {
     var ID = 'script_multipass_';
     var DELAY = 250; // ms without a further change before the plan is asked for
-    var STORED = 1500; // ms after which Forge Neo has stored what is selected at the top
+    var STORED = 1500; // ms after which it is stored
     var PATIENCE = 10000; // ms after which an answer is not waited for any longer
     var BUSY = ['txt2img_interrupt', 'txt2img_skip', 'img2img_interrupt', 'img2img_skip']; // shown during a job
     var FOLDED = 'Everything here is as in the first pass.';
@@ -69,6 +69,12 @@
         stale = true;
         askSoon();
         setTimeout(follow); // the tick itself is drawn after the event
+    }
+
+    /* Another checkpoint is selected at the top; Forge Neo stores it a little later. */
+    function onSelected() {
+        onChanged();
+        setTimeout(onChanged, STORED);
     }
 
     /* The line's place has a fixed height; where there is more to read, the keyboard must reach it to scroll. */
@@ -168,7 +174,7 @@
     function select(name) {
         if (name) {
             selectCheckpoint(name);
-            setTimeout(onChanged, STORED);
+            onSelected();
         }
     }
 
@@ -242,10 +248,7 @@
         });
         gradioApp().addEventListener('focusout', askSoon);
         document.addEventListener('multipass:changed', onChanged);
-        document.addEventListener('multipass:selected', function() {
-            onChanged();
-            setTimeout(onChanged, STORED);
-        });
+        document.addEventListener('multipass:selected', onSelected);
         document.addEventListener('multipass:answered', onAnswered);
         document.addEventListener('multipass:select', function(event) {
             select(event.detail);

@@ -33,13 +33,13 @@ OFFERED: dict[str, Callable[[], list[str]]] = {
 """What they offer, by the names of the settings."""
 
 
-_ARE_PAIRS = int(gr.__version__.partition(".")[0]) >= 4
-"""Whether the choices of a dropdown are pairs of a text and a value; gradio 3 has texts."""
+IS_GRADIO_4 = int(gr.__version__.partition(".")[0]) >= 4
+"""There the choices of a dropdown are pairs of a text and a value; gradio 3 has texts."""
 
 
 def _nothing() -> list[str]:
     """The empty choice, where a dropdown without it would begin with its first one (gradio 4.40)."""
-    return [""] if _ARE_PAIRS else []
+    return [""] if IS_GRADIO_4 else []
 
 
 def is_list(name: str) -> bool:
@@ -77,9 +77,13 @@ def refresh(dropdowns: Mapping[str, gr.Dropdown], *chosen: str | list[str] | Non
     for (name, dropdown), text in zip(dropdowns.items(), chosen, strict=True):
         offered = OFFERED[name]()
         _offer(dropdown, offered)
-        text = now(name, text or "")
-        updates.append(gr.update(value=text, choices=choices_with(text, offered)))
+        updates.append(showing(now(name, text or ""), offered))
     return updates
+
+
+def showing(text: str | list[str], offered: list[str]) -> dict:
+    """The update of a dropdown that shows this, whether or not it is offered."""
+    return gr.update(value=text, choices=choices_with(text, offered))
 
 
 def expect_saved(dropdowns: Mapping[str, gr.Dropdown]) -> None:
@@ -109,11 +113,11 @@ def _show(name: str, dropdown: gr.Dropdown, offered: list[str], text: str | list
 
 
 def _offered(dropdown: gr.Dropdown) -> list[str]:
-    return [choice[1] for choice in dropdown.choices] if _ARE_PAIRS else dropdown.choices
+    return [choice[1] for choice in dropdown.choices] if IS_GRADIO_4 else dropdown.choices
 
 
 def _offer(dropdown: gr.Dropdown, texts: list[str]) -> None:
-    dropdown.choices = [(text, text) for text in texts] if _ARE_PAIRS else texts
+    dropdown.choices = [(text, text) for text in texts] if IS_GRADIO_4 else texts
 
 
 def _key(dropdown: gr.Dropdown) -> str:

@@ -9,7 +9,6 @@ import gradio as gr
 from lib_multipass.page import choices
 from lib_multipass.plan import args as fields
 from lib_multipass.plan.names import resolve
-from lib_multipass.plan.pasting import choices_with
 from lib_multipass.webui import host
 from lib_multipass.words import MultipassError
 
@@ -44,6 +43,4 @@ def _swap(name: str | None) -> tuple[Any, str]:
     if base is None or base.filename == second.filename:
         return gr.update(), ""
     name = host.checkpoints.tile(base)  # with a hash that it may not have had when the page was built
-    return gr.update(value=name, choices=choices_with(name, choices.OFFERED["checkpoint"]())), host.checkpoints.tile(
-        second
-    )
+    return choices.showing(name, choices.OFFERED["checkpoint"]()), host.checkpoints.tile(second)

@@ -112,7 +112,7 @@ def at_the_top(component: Any, **kwargs: Any) -> None:
     It also makes one for each update that it sends to a page, which belongs to none.
     """
     if kwargs.get("elem_id") in AT_THE_TOP and Context.root_block is not None and choices.is_list("vae"):
-        component.change(None, **{"js" if int(gr.__version__.partition(".")[0]) >= 4 else "_js": SELECTED})
+        component.change(None, **{"js" if choices.IS_GRADIO_4 else "_js": SELECTED})
 
 
 def _html(values: Mapping[str, Any], ours: Sequence[Any], faces: Sequence[Any]) -> str:

@@ -132,7 +132,7 @@ def test_nothing_is_chosen_at_first(host, monkeypatch, pairs, first):
     """A dropdown of gradio 4 that has nothing chosen takes the first one that it offers."""
     from lib_multipass.page import choices
 
-    monkeypatch.setattr(choices, "_ARE_PAIRS", pairs)
+    monkeypatch.setattr(choices, "IS_GRADIO_4", pairs)
     offered = choices.OFFERED["checkpoint"]()
     assert (offered[0] == "") == (first == "")
     assert [name for name in offered if name] == host.sd_models.checkpoint_tiles(False)

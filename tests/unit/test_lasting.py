@@ -21,7 +21,7 @@ LASTING = {
     "memory.loaded._seen": "by file",
     "memory.lora_files._known": "by file",
     "page.off._Why": "noted before a page is built",
-    "page.choices._ARE_PAIRS": "whether this gradio names choices twice; read once",
+    "page.choices.IS_GRADIO_4": "whether this gradio names choices twice; read once",
     "page.panel._Built": "collected while a page is built",
     "page.paste._own": "collected while a page is built",
     "page.planline._seen": "collected while a page is built",
