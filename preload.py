@@ -32,6 +32,13 @@ def preload(parser):
         help="VRAM that Multipass leaves free beside checkpoints and pictures (default: the setting, 0.5)",
     )
     parser.add_argument(
+        "--multipass-fast-swaps",
+        type=str.lower,
+        choices=["on", "off"],
+        default=None,
+        help="whether checkpoints that wait in RAM come to the card as fast as its bus allows (default: the setting)",
+    )
+    parser.add_argument(
         "--multipass-ram-reserve",
         type=_gigabytes,
         metavar="GB",

@@ -112,6 +112,10 @@ class Kept:
     """The checkpoint file that was read last, until its model is there."""
     as_loaded: dict[str, tuple[Any, str]] = field(default_factory=dict)
     """By checkpoint file, what the file was when it was loaded, and a digest of its weights right after that."""
+    movers: list[Any] = field(default_factory=list)
+    """What moves loaded models that wait in RAM."""
+    pins: Any = None
+    """What is page-locked for them; None before anything was."""
     stages: Store = field(default_factory=Store)
     """Both passes and enlarged pictures, by what they were made from."""
 

@@ -61,6 +61,8 @@ class Decision:
     ram: int = 0
     """Bytes of RAM that they take at most."""
     names: Mapping[str, str] = field(default_factory=dict)
+    homes: bool = False
+    """Whether what waits in RAM is moved by us: *Fast swaps*."""
 
     @property
     def kept(self) -> list[str]:
@@ -105,7 +107,7 @@ def decide(
     staying = tuple(_staying(best, room, [m for m in others[:most_others] if vram_allowed or m.place != VRAM]))
     vram, ram = room.needs(best)
     names = {model.file: model.name for model in models}
-    return Decision(places, staying, _reason(best, room, wish, cap), vram, ram, names)
+    return Decision(places, staying, _reason(best, room, wish, cap), vram, ram, names, memory.homes)
 
 
 def _assignments(models: Sequence[Model], room: Room, wish: str, cap: Cap) -> Iterator[dict[Model, str]]:

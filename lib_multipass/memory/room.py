@@ -33,6 +33,8 @@ class Model:
     """Of its bytes, those that stay on the device while it is parked in RAM: the webui's copy of its own VAE."""
     held: int = 0
     """Of its bytes, those that are on the device now although it lies in RAM."""
+    at_home: int = 0
+    """Bytes of RAM that its weights take there while they are on the device, as *Fast swaps* leaves them."""
     reading: int = 0
     """Bytes of RAM that its file takes besides, while it is loaded."""
     reading_vram: int = 0
@@ -52,6 +54,8 @@ class Memory:
     ram_reserve: int = 0
     vram_total: int | None = None
     """All memory of the device; None if it has none of its own or does not tell."""
+    homes: bool = False
+    """Whether what waits in RAM has its weights there for good, which LoRAs then need no copies of: *Fast swaps*."""
 
 
 class Room:
@@ -62,6 +66,7 @@ class Room:
         self.memory = memory
         in_vram = sum(model.size if model.place == VRAM else model.held for model in everything)
         in_ram = sum(model.size - model.held for model in everything if model.place == RAM)
+        in_ram += sum(model.at_home for model in everything)
         self.vram = None if memory.vram is None else self._without(in_vram) - memory.vram_reserve
         self.ram = None if memory.ram is None else memory.ram + in_ram - memory.ram_reserve
 
@@ -86,7 +91,9 @@ class Room:
     def _ram_needs(self, assignment: Mapping[Model, str]) -> int:
         """The most of: with one after the other active, and with one after the other being loaded."""
         kept = [model for model, place in assignment.items() if place != DISK]
-        lying = sum(model.size for model in kept if assignment[model] == RAM) + sum(model.copies for model in kept)
+        at_home = [model for model in kept if assignment[model] == RAM]
+        copied = [model for model in kept if not (self.memory.homes and model in at_home)]
+        lying = sum(model.size for model in at_home) + sum(model.copies for model in copied)
         needs = [lying]
         for model, place in assignment.items():
             own, shell = self._in_ram(model), 0

@@ -10,6 +10,7 @@ from lib_multipass.plan.order import ORDERS
 from lib_multipass.plan.our_settings import (
     CROSSING_UPSCALER,
     DEFAULTS,
+    FAST,
     KEEP,
     ORDER,
     RAM_RESERVE,
@@ -66,6 +67,10 @@ def _of_work() -> dict[str, dict]:
         READ_AHEAD: {
             "label": "Read the next checkpoint while the first pass runs",
             "info": "on by default; shortens the wait before the second pass when its checkpoint is not loaded yet",
+        },
+        FAST: {
+            "label": "Fast swaps",
+            "info": "checkpoints that wait in RAM come to the card as fast as its bus allows; CUDA and ROCm",
         },
         STAGES: {
             "label": "RAM for passes and enlarged pictures that are kept for the next job, in MB",

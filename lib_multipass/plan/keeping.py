@@ -90,6 +90,7 @@ def _free(machine: Machine, second: Facts, estimate: int, wished: str) -> Memory
         ram=machine.ram,
         vram_reserve=pictures + machine.vram_reserve,
         ram_reserve=machine.ram_reserve,
+        homes=machine.moves_fast,
     )
 
 

@@ -8,6 +8,7 @@ from lib_multipass.plan.crossing import PIXEL_UPSCALER
 KEEP, VRAM_RESERVE, RAM_RESERVE = "multipass_keep", "multipass_vram_reserve", "multipass_ram_reserve"
 """The command-line flags have the same names."""
 CROSSING_UPSCALER, READ_AHEAD = "multipass_crossing_upscaler", "multipass_read_ahead"
+FAST = "multipass_fast_swaps"
 STAGES, ORDER = "multipass_stages", "multipass_order"
 DEFAULTS = {
     KEEP: AUTOMATIC,
@@ -15,6 +16,7 @@ DEFAULTS = {
     RAM_RESERVE: 2.0,
     CROSSING_UPSCALER: PIXEL_UPSCALER,
     READ_AHEAD: True,
+    FAST: False,
     STAGES: 512,
     ORDER: AUTOMATIC,
 }

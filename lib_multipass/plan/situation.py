@@ -92,6 +92,8 @@ class Machine:
     """How many checkpoints the user's own settings keep."""
     keeps_in_ram: bool = True
     """Whether they park them in RAM."""
+    moves_fast: bool = False
+    """Whether what waits in RAM is moved by us: *Fast swaps*."""
     measured: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     """What earlier jobs needed on the device besides the checkpoints: bytes by their estimate, by architecture."""
     lacks: Mapping[frozenset[str], Lack] = field(default_factory=dict)

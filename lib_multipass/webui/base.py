@@ -157,6 +157,10 @@ WITHIN = {
         "refines_hires_jobs": "whether a refiner works in a job with a hires pass",
         "vaes_are_modules": "whether VAEs are modules",
     },
+    "fast_swaps": {
+        "serves": "whether checkpoints that wait in RAM can come to the device as fast as the bus allows",
+        "bytes_beside": "bytes of RAM of a loaded model's weights that are on the device at the same time",
+    },
     "files": {
         "loading": "how the webui loads a checkpoint",
         "read_bytes": "bytes of RAM that a file takes while it is loaded",

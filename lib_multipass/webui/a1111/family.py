@@ -8,6 +8,7 @@ from lib_multipass.webui.a1111 import (
     beginnings,
     checkpoints,
     controls,
+    fast_swaps,
     features,
     files,
     gathering,

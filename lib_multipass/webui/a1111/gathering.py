@@ -16,6 +16,7 @@ from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.our_settings import (
     CROSSING_UPSCALER,
     DEFAULTS,
+    FAST,
     FLAGS,
     KEEP,
     ORDER,
@@ -172,9 +173,16 @@ def _machine() -> Machine:
         flag=FLAGS[host.options.flag(KEEP) or "automatic"],
         limit=host.models.users_limit(),
         keeps_in_ram=host.models.users_park_in_ram(),
+        moves_fast=_moves_fast(),
         measured=kept.measured,
         lacks=kept.lacks,
     )
+
+
+def _moves_fast() -> bool:
+    flag = host.options.flag(FAST)
+    wanted = host.options.get(FAST, DEFAULTS[FAST]) if flag is None else flag == "on"
+    return bool(wanted and host.fast_swaps.serves())
 
 
 def _gigabytes(name: str) -> int:
@@ -221,6 +229,7 @@ def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool) -> Model:
         resident=files.resident_size(facts) if split else None,
         beside=beside,
         held=_held(loaded, place, beside),
+        at_home=0 if loaded is None else host.fast_swaps.bytes_beside(loaded),
         reading=host.files.read_bytes(checkpoint, facts),
         reading_vram=facts.file_bytes if host.hardware.files_go_to_the_device() else 0,
     )

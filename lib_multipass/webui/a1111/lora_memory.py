@@ -7,20 +7,23 @@ or, for attention of OpenCLIP, two, and ``network_bias_backup``. They lie in hos
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from lib_multipass.memory.missing import plain
 
+_LENT = "is_lent"
+"""Mark on what is no copy but the weights in RAM themselves."""
 _COPIES = ("network_weights_backup", "network_bias_backup")
 
 
 def backup_bytes(model: torch.nn.Module) -> int:
     """Bytes of such copies that a loaded model holds now."""
     held = (vars(module).get(name) for module in model.modules() for name in _COPIES)
-    return sum(tensor.numel() * tensor.element_size() for copy in held for tensor in _tensors(copy))
+    own = (tensor for copy in held for tensor in _tensors(copy) if not hasattr(tensor, _LENT))
+    return sum(tensor.numel() * tensor.element_size() for tensor in own)
 
 
 def forget_biases(model: torch.nn.Module) -> None:
@@ -55,6 +58,86 @@ def own_tensors(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
         copies |= {f"{path}.{name}": copy for name, copy in kept.items() if copy is not None}
     for name, tensor in model.state_dict().items():
         yield plain(name), copies.get(name, tensor)
+
+
+def layers(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """The layers that networks may change."""
+    return [module for module in model.modules() if getattr(module, "network_layer_name", None)]
+
+
+def lend(layers: Sequence[torch.nn.Module], homes: Mapping[int, torch.Tensor]) -> None:
+    """Give weights that lie in RAM for good to the webui as its copies, so that it makes none.
+
+    Args:
+        layers: those that networks may change; one that has copies, or is changed now, is left as it is.
+        homes: the weights in RAM, by the identity of their parameter.
+    """
+    for layer in layers:
+        lent = tuple(homes.get(id(weight)) for weight in _weights(layer))
+        if _copies(layer) is None and not _is_patched(layer) and all(home is not None for home in lent):
+            for home in lent:
+                setattr(home, _LENT, True)
+            setattr(layer, _COPIES[0], lent if len(lent) > 1 else lent[0])
+
+
+def take_back(layers: Sequence[torch.nn.Module], homes: Mapping[int, torch.Tensor]) -> None:
+    """Let the webui make copies of its own again; what is changed now keeps the weights that it goes back to."""
+    for layer in layers:
+        if _is_lent(layer, homes) and not _is_patched(layer):
+            setattr(layer, _COPIES[0], None)
+
+
+def unpatch(layers: Sequence[torch.nn.Module], homes: Mapping[int, torch.Tensor]) -> set[int]:
+    """Let no network be in these layers; the next use puts in those of its own prompt (``network_apply_weights``).
+
+    Returns:
+        the identities of parameters whose weights in RAM are as they should be, whatever the parameters hold.
+    """
+    whole = set()
+    for layer in layers:
+        is_lent = _is_lent(layer, homes)
+        if is_lent:
+            whole |= {id(weight) for weight in _weights(layer)}
+        if _is_patched(layer):
+            if not is_lent:
+                for weight, copy in zip(_weights(layer), _copies(layer) or (), strict=False):
+                    weight.copy_(copy)
+                setattr(layer, _COPIES[0], None)
+            _restore_bias(layer)
+            layer.network_current_names = ()
+    return whole
+
+
+def _restore_bias(layer: torch.nn.Module) -> None:
+    """As the webui does before it puts other networks in: one may have given a bias to a layer that has none."""
+    owner = layer.out_proj if isinstance(layer, torch.nn.MultiheadAttention) else layer
+    bias, copy = owner._parameters.get("bias"), getattr(layer, _COPIES[1], None)
+    if bias is not None and copy is not None:
+        bias.copy_(copy)
+    elif bias is not None:
+        owner.bias = None
+
+
+def _weights(layer: torch.nn.Module) -> tuple[torch.Tensor | None, ...]:
+    if isinstance(layer, torch.nn.MultiheadAttention):
+        return layer.in_proj_weight, layer.out_proj.weight
+    return (layer._parameters.get("weight"),)
+
+
+def _copies(layer: torch.nn.Module) -> tuple[torch.Tensor | None, ...] | None:
+    """The webui's copies of a layer's weights, in the order of :func:`_weights`."""
+    copies = getattr(layer, _COPIES[0], None)
+    return copies if copies is None or isinstance(copies, tuple) else (copies,)
+
+
+def _is_patched(layer: torch.nn.Module) -> bool:
+    return bool(getattr(layer, "network_current_names", ()))
+
+
+def _is_lent(layer: torch.nn.Module, homes: Mapping[int, torch.Tensor]) -> bool:
+    lent = [homes.get(id(weight)) for weight in _weights(layer)]
+    copies = _copies(layer) or (None,)
+    return all(home is not None and home is copy for home, copy in zip(lent, copies, strict=False))
 
 
 def _tensors(copy: Any) -> Iterator[torch.Tensor]:

@@ -13,7 +13,7 @@ from modules import devices, sd_models
 from lib_multipass.memory.placement import DISK, RAM, VRAM, Decision
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import kept
-from lib_multipass.webui.a1111 import follow, hardware, limits, options, parts
+from lib_multipass.webui.a1111 import fast_swaps, follow, hardware, limits, options, parts
 from lib_multipass.words import log
 
 
@@ -41,6 +41,7 @@ def keep(decision: Decision, first: Checkpoint) -> None:
     others = (model for model in _parked() if _file(model) not in _with_place() and model not in beyond)
     beyond += [model for model in others if hardware.place_of(model) == VRAM]
     _throw_away(beyond)
+    fast_swaps.follow()
     for model in _parked():
         if decision.places.get(_file(model)) == RAM or parts.held_bytes(model):
             _to_ram(model)
@@ -60,6 +61,7 @@ def let_go(first: Checkpoint | None) -> None:
         follow.leave()
     finally:
         kept.decision = None
+        fast_swaps.leave()
     if options.users_own(limits.KEEP_IN_CPU):
         for model in _parked():
             _to_ram(model)
@@ -174,6 +176,7 @@ def _empty(model: Any) -> None:
     except Exception:
         log.exception("the parts of %s could not be moved off the device", model.sd_checkpoint_info.name_for_extra)
         parts.forget(model)
+    fast_swaps.forget(model)
     sd_models.send_model_to_trash(model)
 
 

@@ -10,9 +10,11 @@ part away that came before: that one is ``lowvram.module_in_gpu``, of whatever m
 
 from __future__ import annotations
 
+import inspect
 from itertools import chain
 from typing import Any
 
+import torch
 from modules import devices, lowvram
 
 from lib_multipass.plan.names import Checkpoint
@@ -57,6 +59,17 @@ def gather(model: Any) -> None:
     for part in model.modules():
         if any(getattr(hook, "__module__", "") == "modules.lowvram" for hook in part._forward_pre_hooks.values()):
             part.to(devices.cpu)
+
+
+def moved(model: Any) -> list[torch.nn.Module]:
+    """The modules of such a model that the webui moves: those with its hook, or what the hook knows as their parent."""
+    found = {}
+    for module in model.modules():
+        for hook in module._forward_pre_hooks.values():
+            if getattr(hook, "__module__", "") == "modules.lowvram":
+                part = inspect.getclosurevars(hook).nonlocals.get("parents", {}).get(module, module)
+                found[id(part)] = part
+    return [part for part in found.values() if isinstance(part, torch.nn.Module)]
 
 
 def forget(model: Any) -> None:

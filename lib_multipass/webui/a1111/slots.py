@@ -5,7 +5,17 @@ from __future__ import annotations
 from modules import errors, hashes, images, processing, sd_models, sd_samplers, sd_vae
 from modules.textual_inversion import textual_inversion
 
-from lib_multipass.webui.a1111 import beginnings, files, follow, forge_models, limits, models, pass_vae, swaps
+from lib_multipass.webui.a1111 import (
+    beginnings,
+    fast_swaps,
+    files,
+    follow,
+    forge_models,
+    limits,
+    models,
+    pass_vae,
+    swaps,
+)
 
 SLOTS = (
     ("init", processing.StableDiffusionProcessingTxt2Img, "init"),
@@ -47,6 +57,7 @@ def let_go(disabled: bool) -> None:
     """Leave the webui nothing that only we would clear up later."""
     pass_vae.settle()
     pass_vae.forget()
+    fast_swaps.leave()
     if disabled:
         # Nobody would hold up the limit any more; up to 1.8.0 more loaded models than that break the webui.
         models.let_go(None)

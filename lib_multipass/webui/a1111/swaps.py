@@ -10,7 +10,17 @@ from modules import sd_models, sd_vae, shared
 
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import kept, running
-from lib_multipass.webui.a1111 import beginnings, follow, forge_models, hardware, lending, lora_memory, models, pass_vae
+from lib_multipass.webui.a1111 import (
+    beginnings,
+    fast_swaps,
+    follow,
+    forge_models,
+    hardware,
+    lending,
+    lora_memory,
+    models,
+    pass_vae,
+)
 
 
 def target(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Checkpoint | None:
@@ -35,6 +45,7 @@ def perform(original: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) 
             result = original(info=result.sd_checkpoint_info, **forced)
             follow.catch_up(tiling)
         pass_vae.settle()
+        fast_swaps.follow()
         if _active_file() not in (None, before):
             lora_memory.forget_biases(sd_models.model_data.sd_model)
             beginnings.note(sd_models.model_data.sd_model)  # with the biases of another checkpoint it would not be it

@@ -22,10 +22,8 @@ from lib_multipass.webui.a1111 import hardware as a1111_hardware
 from lib_multipass.webui.a1111 import options as a1111_options
 from lib_multipass.webui.a1111 import pictures as a1111_pictures
 from lib_multipass.webui.a1111 import vaes as a1111_vaes
-from lib_multipass.webui.forge import features as own_features
-from lib_multipass.webui.forge import files as own_files
-from lib_multipass.webui.forge import hardware as own_hardware
 from lib_multipass.webui.forge import (
+    fast_swaps,
     lending,
     lora_memory,
     models,
@@ -33,6 +31,9 @@ from lib_multipass.webui.forge import (
     pass_vae,
     swaps,
 )
+from lib_multipass.webui.forge import features as own_features
+from lib_multipass.webui.forge import files as own_files
+from lib_multipass.webui.forge import hardware as own_hardware
 from lib_multipass.webui.forge import options as own_options
 from lib_multipass.webui.forge import pictures as own_pictures
 from lib_multipass.webui.forge import slots as own_slots
