@@ -200,10 +200,14 @@ def test_a_failure_leaves_every_parameter_whole(kept, monkeypatch, step):
 
         return wrapped
 
-    name = {"pages": "own_pages", "copy": "_wait", "point": "_returned"}[step]
+    name = {"pages": "own_pages", "copy": "wait", "point": "_is_saved"}[step]
     if step == "point":
         kept.home.come()
         kept.home.go(DEVICE)
+        with torch.no_grad():
+            for tensor in kept.module.parameters():
+                tensor.add_(1)
+        kept.values = kept.copy()
     monkeypatch.setattr(homes, name, failing(getattr(homes, name)))
     with pytest.raises(RuntimeError):
         kept.home.come()

@@ -7,8 +7,8 @@ The webui moves a model by its ``to``, or the parts of one by theirs (``send_mod
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from modules import devices, sd_models
 from lib_multipass.memory.placement import RAM
 from lib_multipass.state import kept
 from lib_multipass.webui.a1111 import forge_models, parts
-from lib_multipass.webui.a1111.homes import Home
+from lib_multipass.webui.a1111.homes import Home, wait
 from lib_multipass.webui.a1111.pins import Pins
 from lib_multipass.words import log, reason_of
 
@@ -76,13 +76,15 @@ class Mover:
             home = Home(module, kept.pins)
             self.homes.append(home)
             self._ends.callback(home.leave)
-            self._ends.callback(_before_moves(module, partial(_move, home)))
+            self._ends.callback(_around_moves(module, partial(_moving, home)))
         if self.is_split:  # thrown away as a whole
-            self._ends.callback(_before_moves(model, self._left_with))
+            self._ends.callback(_around_moves(model, self._left_with))
 
-    def _left_with(self, device: torch.device) -> None:
+    @contextmanager
+    def _left_with(self, device: torch.device) -> Iterator[None]:
         if device.type == "meta":
             self.leave()
+        yield
 
     def leave(self) -> None:
         """Let the model move as ever."""
@@ -92,24 +94,34 @@ class Mover:
             kept.movers.remove(self)
 
 
-def _move(home: Home, device: torch.device) -> None:
+@contextmanager
+def _moving(home: Home, device: torch.device) -> Iterator[None]:
+    """What is at home moves before the webui moves the rest, which takes no longer than the copies are on their way."""
     if device.type == "meta":
         home.leave()
-        return
+    elif _is_settled(home):
+        if device == devices.device:
+            home.go(device)
+        elif device.type == "cpu":
+            home.come()
+    yield
+    wait(chunk.copy for chunk in home.chunks[:1] if chunk.copy is not None)
+
+
+def _is_settled(home: Home) -> bool:
     try:
         home.settle()
     except (RuntimeError, MemoryError) as error:
         log.warning("A checkpoint moves as the webui moves it: %s", reason_of(error))
         home.leave()
-        return
-    if device == devices.device:
-        home.go(device)
-    elif device.type == "cpu":
-        home.come()
+        return False
+    return True
 
 
-def _before_moves(module: torch.nn.Module, call: Callable[[torch.device], None]) -> Callable[[], None]:
-    """Let this be called before each move of a module that changes nothing else; the webui moves the rest of it then.
+def _around_moves(
+    module: torch.nn.Module, around: Callable[[torch.device], AbstractContextManager]
+) -> Callable[[], None]:
+    """Let each move of a module that changes nothing else go on within this.
 
     Returns:
         the undo.
@@ -118,10 +130,11 @@ def _before_moves(module: torch.nn.Module, call: Callable[[torch.device], None])
 
     def to(*args: Any, **kwargs: Any) -> Any:
         device, dtype, _, layout = torch._C._nn._parse_to(*args, **kwargs)
-        if device is not None and dtype is None and layout is None:
-            call(device)
         plain = earlier or type(reference()).to.__get__(reference())
-        return plain(*args, **kwargs)
+        if device is None or dtype is not None or layout is not None:
+            return plain(*args, **kwargs)
+        with around(device):
+            return plain(*args, **kwargs)
 
     def undo() -> None:
         moved = reference()

@@ -11,7 +11,7 @@ Written with torch 2.0 to 2.14 alone, no webui.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +27,7 @@ ALIGNED = 512
 """Bytes, as torch's own allocator aligns."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Member:
     """A parameter and its place in a chunk."""
 
@@ -86,7 +86,7 @@ class Home:
         self._pins = pins
         self._module: weakref.ref[torch.nn.Module] | None = weakref.ref(module)
         """None once the weights are at home."""
-        self._layers: list[torch.nn.Module] = []
+        self.layers: list[torch.nn.Module] = []
 
     @property
     def size(self) -> int:
@@ -107,9 +107,9 @@ class Home:
         with _plainly():
             for chunk in _planned(module):
                 self._fill(chunk)
-            self._layers = lora_memory.layers(module)
-            lora_memory.unpatch(self._layers, self.homes())
-        lora_memory.lend(self._layers, self.homes())
+            self.layers = lora_memory.layers(module)
+            lora_memory.unpatch(self.layers, self.homes())
+        lora_memory.lend(self.layers, self.homes())
 
     def _fill(self, chunk: Chunk) -> None:
         chunk.pages = own_pages(chunk.size)
@@ -118,12 +118,12 @@ class Home:
         for member in chunk.members:
             member.home = member.view(chunk.pages)
             member.home.copy_(member.tensor, non_blocking=True)
-        _wait([member.tensor for member in chunk.members])
+        wait(member.tensor for member in chunk.members)
         for member in chunk.members:
             member.tensor.data = member.home
 
     def go(self, device: Any) -> None:
-        """Bring a copy to the device.
+        """Bring a copy to the device, which may still be on its way afterwards; see :func:`wait`.
 
         Raises:
             RuntimeError: if its memory or the computer's was not enough; all is where it was.
@@ -144,8 +144,7 @@ class Home:
                     member.seen = member.tensor.data_ptr(), member.tensor._version
         self.is_away = True
         self._drop_empty()
-        lora_memory.lend(self._layers, self.homes())
-        _wait(copies)
+        lora_memory.lend(self.layers, self.homes())
 
     def come(self) -> None:
         """Point all that is on the device home again, whatever it was written with.
@@ -157,20 +156,28 @@ class Home:
         if not self.is_away:
             return
         homes = self.homes()
+        wait(chunk.copy for chunk in self.chunks)
         with _plainly():
-            whole = lora_memory.unpatch(self._layers, homes)
+            whole = lora_memory.unpatch(self.layers, homes)
             for chunk in self.chunks:
-                chunk.members = [member for member in chunk.members if _returned(member, whole)]
+                gone = []
+                for member in chunk.members:
+                    tensor = member.tensor
+                    if (tensor.data_ptr(), tensor._version) == member.seen or _is_saved(member, whole):
+                        tensor.data = member.home
+                    else:
+                        gone.append(member)
+                chunk.members = [member for member in chunk.members if member not in gone] if gone else chunk.members
                 chunk.copy = None
         self.is_away = False
         self._drop_empty()
 
     def leave(self) -> None:
         """Let the module be as any other from now on; its parameters stay where they are, and as they are."""
-        lora_memory.take_back(self._layers, self.homes())
+        lora_memory.take_back(self.layers, self.homes())
         for chunk in self.chunks:
             self._pins.unlock(chunk.pages)
-        self.chunks, self._layers, self.is_away = [], [], False
+        self.chunks, self.layers, self.is_away = [], [], False
 
     def homes(self) -> dict[int, torch.Tensor]:
         """Weights in RAM, by the identity of their parameter."""
@@ -195,14 +202,13 @@ def _planned(module: torch.nn.Module) -> list[Chunk]:
     return chunks
 
 
-def _returned(member: Member, whole: set[int]) -> bool:
-    """Point a parameter home, with what was written to it on the device; False if it has become another one there."""
-    tensor = member.tensor
-    if (tensor.data_ptr(), tensor._version) != member.seen and not member.is_home() and id(tensor) not in whole:
-        if _kind(tensor) != _kind(member.home):
-            return False
-        member.home.copy_(tensor)
-    tensor.data = member.home
+def _is_saved(member: Member, whole: set[int]) -> bool:
+    """Bring home what was written to a parameter on the device; False if it has become another one there."""
+    if member.is_home() or id(member.tensor) in whole:
+        return True
+    if _kind(member.tensor) != _kind(member.home):
+        return False
+    member.home.copy_(member.tensor)
     return True
 
 
@@ -225,6 +231,7 @@ def _plainly() -> Iterator[None]:
         yield
 
 
-def _wait(tensors: list[torch.Tensor]) -> None:
+def wait(tensors: Iterable[torch.Tensor]) -> None:
+    """Until the device has done what it was told, if any of these lies there."""
     if any(tensor.is_cuda for tensor in tensors):
         torch.cuda.synchronize()
