@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"python dev\.py (\w+)")
 PLACE = re.compile(r"(?<![\w./-])(?:[\w-]+/)*[\w-]+\.py(?![\w/])")
+CHOSEN = re.compile(r" -k (\w+)")
 FOLDER = re.compile(r"`((?:tests|tools|lib_multipass)/[\w/]+)`")
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -74,6 +76,14 @@ def test_files_and_commands_that_are_named_are_there(document: Path) -> None:
     assert missing(set(PLACE.findall(text)) - {"launch.py"}) == []
     assert [folder for folder in FOLDER.findall(text) if not (REPOSITORY / folder).exists()] == []
     assert set(COMMAND.findall(text)) <= set(dev.COMMANDS)
+    assert [word for word in CHOSEN.findall(text) if not any(word in name for name in names_of_tests())] == []
+
+
+@cache
+def names_of_tests() -> list[str]:
+    """What ``-k`` chooses among: files, functions and their parameters' ids, which are mostly words in their files."""
+    files = sorted((REPOSITORY / "tests").glob("*/test_*.py"))
+    return [*(file.stem for file in files), *(text_of(file) for file in files)]
 
 
 @every_document
