@@ -1,7 +1,7 @@
 """Development commands; needs nothing but Python 3.10, 3.11 or 3.12.
 
     python dev.py test [--scale full | --all] [pytest arguments]
-    python dev.py demo [--serve] [--out FILE]
+    python dev.py demo [--serve] [--out FILE] [--small FILE]
     python dev.py bench [hooks | headers | reader | memory | loop | pictures]
     python dev.py fuzz [args | headers | paste] [--executions N]
     python dev.py screenshots [--out FOLDER]

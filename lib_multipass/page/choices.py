@@ -1,8 +1,8 @@
 """The panel's dropdowns that list files: what they offer, and what stays chosen although it is not offered any more.
 
-A title gets its hash when the webui first loads the file, and files are renamed, moved and taken away. The webui keeps
-a default that was saved on its Settings page by the text that was chosen then, in ``ui-config.json``, and gives it back
-only if the choices hold that very text while the page is built (``modules/ui_loadsave.py``, 1.6.0 to 1.10.1).
+The name of a file changes: its title gets a hash when the webui first loads it, and people rename, move and delete
+files. But the webui saves a default as the text that was chosen, in ``ui-config.json``. It gives it back only if the
+choices hold that very text while the page is built (``modules/ui_loadsave.py``, 1.6.0 to 1.10.1).
 """
 
 from __future__ import annotations

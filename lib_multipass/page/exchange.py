@@ -21,8 +21,8 @@ SELECT = """(name) => {
 def connect(button: Any, checkpoint: gr.Dropdown, selected: gr.Textbox) -> None:
     """Let the button exchange the two.
 
-    The webui's own function for its cards of checkpoints then selects the other one: it sets, loads and saves, and the
-    quick settings follow, or the Settings page for those who took the checkpoint out of them.
+    Then the webui's own function for its cards of checkpoints selects the other one: it sets, loads and saves. The
+    quick settings show it, or the Settings page if the checkpoint is not among the quick settings.
     """
     swapped = button.click(_swap, [checkpoint], [checkpoint, selected], queue=False, show_progress=False)
     swapped.then(None, inputs=[selected], _js=SELECT)

@@ -1,8 +1,8 @@
 """The hooks in a webui that Multipass cannot work in: the panel says why, and a job that wants it is refused.
 
-No settings, axes and endpoints are added, and nothing of the webui is wrapped but the two methods by which a job is
-refused: a ticked one, which can only come through the API, would make a picture without the second pass that was asked
-for and look like one with it. This webui may lack what Multipass wraps functions with elsewhere (``modules.patches``).
+No settings, axes and endpoints are added. Only two methods of the webui are wrapped, those by which a job is refused. A
+ticked job, which can only come through the API, would give a picture without its second pass that looks like one with
+it. This webui may lack what Multipass wraps functions with elsewhere (``modules.patches``).
 """
 
 from __future__ import annotations

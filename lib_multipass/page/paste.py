@@ -1,8 +1,8 @@
 """What a pasted infotext does to the page: the panel's controls, the webui's own that ours replace, and what to say.
 
-The webui hands every component of ``Script.infotext_fields`` the parsed infotext, when a picture is pasted on the page
-and, from 1.8.0, for a request with ``infotext``. For a request it looks only at components of scripts, so what is
-said about a paste is in the log as well.
+The webui hands the parsed infotext to every component of ``Script.infotext_fields``: when a picture is pasted on the
+page, and from 1.8.0 on for a request with ``infotext``. A request reaches components of scripts alone, so what is said
+about a paste is in the log as well.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _checkpoint(component: Any, params: dict) -> Any:
 
 
 def _cfg(component: Any, params: dict) -> Any:
-    """The webui's own CFG scale of the hires pass: as the page begins where ours says it, or that would stay behind."""
+    """The webui's own CFG scale of the hires pass: as the page begins where ours is pasted, so that none stays."""
     pasted = read(params).values
     return component.value if pasted["enabled"] and pasted["cfg_scale"] else None
 

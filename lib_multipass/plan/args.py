@@ -31,8 +31,8 @@ MOST_NAMES = 20
 def _entry(default: Any, label: str, tooltip: str = "", **more: Any) -> Any:
     """A field.
 
-    ``more`` may hold its infotext key, the texts or the range (lowest, highest, step) that it allows, and ``lists``
-    where it takes a list of texts, too.
+    ``more`` may hold its infotext key, the texts that it allows, or the range: lowest, highest, step. ``lists`` says
+    that it takes a list of texts, too.
     """
     more = {"infotext": None, "choices": None, "range": None, "lists": False, **more}
     metadata = {"label": label, "tooltip": tooltip, **more}

@@ -15,11 +15,11 @@ from lib_multipass.words import MultipassError
 
 
 class Number:
-    """Stands for ``int`` or ``float`` as an axis's type, and leaves a text that is no number to :func:`confirm`.
+    """Stands for ``int`` or ``float`` as an axis's type. A text that is no number is left to :func:`confirm`.
 
-    The plot (1.6.0 to 1.10.1) compares an axis's type with these two to expand ranges such as ``2-8 (+2)``, and it
-    converts all values before it asks for confirmation, so that with the types themselves a slip of the pen is answered
-    with Python's own words.
+    The plot (1.6.0 to 1.10.1) compares an axis's type with these two, to expand ranges such as ``2-8 (+2)``. It also
+    converts all values before it asks for confirmation. With the types themselves, Python's own words would answer a
+    typing error.
     """
 
     def __init__(self, kind: type) -> None:

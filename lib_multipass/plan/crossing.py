@@ -106,8 +106,8 @@ _CHANNELS = {"SD": 4, "SDXL": 4, "SD 3": 16, "Flux": 16}
 def require_vae(field: str, name: str, vae: Facts, checkpoint: str, facts: Facts) -> None:
     """Refuse a VAE file that cannot be one, or not one of this checkpoint, before anything is loaded.
 
-    The VAEs of SD 1.x, 2.x and SDXL have the same tensors in the same shapes; nothing in a header tells which of them
-    a file belongs to, so that is left to the user.
+    It cannot tell a VAE of SD 1.x, 2.x and SDXL from one another: they have the same tensors in the same shapes. That
+    is left to the user.
 
     Args:
         field: what the user calls the setting.
@@ -134,8 +134,9 @@ def require_vae(field: str, name: str, vae: Facts, checkpoint: str, facts: Facts
 def require_decoder(field: str, name: str, vae: Facts, checkpoint: str, facts: Facts) -> None:
     """Refuse a VAE file that Forge Neo would leave out without a word.
 
-    It takes a file for a VAE by the first convolution of its decoder (``replace_state_dict``). Other webuis load such a
-    file and say what it lacks; those of architectures that are not told apart here may have it under another name.
+    Neo knows a VAE by the first convolution of its decoder (``replace_state_dict``). Other webuis load a file without
+    it and say what it lacks. A VAE of an architecture that is not told apart here is let through, since it may have
+    that tensor under another name.
 
     Raises:
         MultipassError: for a VAE without one.

@@ -40,7 +40,7 @@ class Vaes:
     modules: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By checkpoint file, the modules that it is made with for the whole job, where VAEs are modules."""
     keep: bool = False
-    """Whether the hires pass's file is kept in memory, since it goes on and off the checkpoint with every picture."""
+    """Whether the hires pass's file is kept in memory. It goes onto the checkpoint and off again with every picture."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _said(*sentences: str) -> tuple[str, ...]:
 def _require_usable(roles: Roles, situation: Situation) -> None:
     """Refuse checkpoints and a VAE that cannot do what is wanted of them.
 
-    The first pass's checkpoint may be loaded while its file is gone, so of that one only the architecture counts.
+    Of the first pass's checkpoint only the architecture counts: it may be loaded although its file is gone.
     """
     base = situation.facts[roles.base.filename]
     crossing.require_architecture(crossing.BASE, roles.base.name, base, situation.beyond)

@@ -1,8 +1,8 @@
 """ADetailer's arguments: which tabs run, with which checkpoint, and copies of them aimed at another one.
 
-The arguments are ``[enabled, skip img2img, tab, tab, ...]`` with one dict per tab (ADetailer 23.11 and later; before,
-only one bool); an API request may leave the bools out. Its model forbids unknown keys, so only its own are written.
-The dicts belong to the page's session or are shared by all API requests: never changed, only replaced.
+The arguments are ``[enabled, skip img2img, tab, tab, ...]`` with one dict per tab. Before ADetailer 23.11 there is one
+bool alone, and an API request may leave both out. ADetailer's model forbids unknown keys, so only its own are written.
+The dicts are replaced and never changed: they belong to the page's session, or all API requests share them.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ HIRES_DEFAULTS = {"denoising_strength": 0.7, "hr_scale": 2.0, "hr_upscaler": "La
 def missing_hires_values(job: Mapping[str, Any], page: Mapping[str, Any], switched_on: bool) -> dict[str, Any]:
     """Values that an API request left empty and without which the hires pass fails.
 
-    An empty upscaler means "Latent" to the webui; it is filled only where the request did not ask for a hires pass
-    itself, so that such a request goes on giving the same picture.
+    An empty upscaler means "Latent" to the webui. It is filled only if the request itself asked for no hires pass. A
+    request that asked for one goes on giving the same picture.
     """
     wanted = HIRES_DEFAULTS if switched_on else ("denoising_strength", "hr_scale")
     return {name: page.get(name, HIRES_DEFAULTS[name]) for name in wanted if job.get(name) is None}
@@ -43,8 +43,8 @@ SAME_CHECKPOINT = "Use same checkpoint"
 def declared(hires: Hires) -> dict[str, Any]:
     """The fields that switch the hires pass on and fill what was left empty.
 
-    What the page shows for the first pass's own goes out, as the page itself does: with a request's ``infotext`` the
-    webui (1.8.0 to 1.10.1) fills these texts in and then fails on them.
+    A text such as "Use same sampler" becomes None, as the page itself does. With a request's ``infotext`` the webui
+    (1.8.0 to 1.10.1) fills these texts in and then fails on them.
     """
     off = not hires.given.get("enable_hr")
     fields = missing_hires_values(hires.given, hires.page, switched_on=off)
@@ -58,7 +58,7 @@ def declared(hires: Hires) -> dict[str, Any]:
 def of_its_own(hires: Hires, own: SecondPass, vaes: Collection[str], foreign: bool = False) -> dict[str, Any]:
     """Fields that some webuis have for the hires pass alone: its CFG scale, and its modules.
 
-    The CFG scale is 1 in a request without it (Forge Neo, reForge), at which the negative prompt is gone. Without
+    In a request without it the CFG scale is 1 (Forge Neo, reForge), and at 1 the negative prompt has no effect. Without
     ``hr_additional_modules`` Forge Neo fails.
 
     Args:
@@ -120,8 +120,9 @@ def _is_latent(upscaler: str | None, hires: Hires) -> bool:
 def why_not_latent(upscaler: str | None, hires: Hires, roles: Roles, facts: Mapping[str, Facts]) -> str:
     """Why the job cannot be done with its latent upscaler: how a sentence begins; empty if it can.
 
-    For an inpainting checkpoint the webui makes an empty mask of the first pass's size, unless *Inpainting conditioning
-    mask strength* is below 1; with pixel upscalers it has the right size (``sample_hr_pass``, 1.6.0 to 1.10.1).
+    With a latent upscaler the webui gives an inpainting checkpoint an empty mask of the first pass's size, which is the
+    wrong one, unless *Inpainting conditioning mask strength* is below 1. With a pixel upscaler the mask has the right
+    size (``sample_hr_pass``, 1.6.0 to 1.10.1).
     """
     base, made_by = roles.base, roles.second
     first, second = facts[base.filename], facts[made_by.filename]

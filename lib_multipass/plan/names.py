@@ -38,10 +38,15 @@ _EXTENSIONS = (".safetensors", ".ckpt", ".pt", ".pth", ".sft", ".bin", ".gguf")
 def resolve(query: str, known: Iterable[Checkpoint], field: str) -> Checkpoint:
     """The one checkpoint that ``query`` names.
 
-    Tried in this order: the path below the checkpoint folder or the title; any other name of the webui's (file name
-    without extension, ``name [hash]``, a bare hash); the same with other slashes, case or extension; a hash in
-    brackets behind another name (the file was renamed); a part of a title. The first that fits decides; files with
-    the same contents (SHA-256) count as one.
+    Tried in this order:
+
+    1. the path below the checkpoint folder, or the title;
+    2. any other name of the webui's: file name without extension, ``name [hash]``, a bare hash;
+    3. the same with other slashes, case or extension;
+    4. a hash in brackets behind another name, since the file may have been renamed;
+    5. a part of a title.
+
+    The first way that finds one decides. Files with the same contents (SHA-256) count as one.
 
     Args:
         query: what the user gave.

@@ -62,10 +62,14 @@ def order(
 
 
 def _can_wait(roles: Roles, situation: Situation, cast: Sequence[tuple[str, Checkpoint]]) -> bool:
-    """Whether a job can go on with a first pass that its checkpoint is not active for.
+    """Whether a job can go on with a kept first pass while another checkpoint is active.
 
-    It cannot where the checkpoint is needed for faces all the same, with a refiner, which is told apart by its swaps,
-    where first passes are to be shown, beside SD 3, which sets sizes and noise, and in webuis that cannot begin so.
+    It cannot
+
+    - in a webui that cannot begin a job so;
+    - if the first checkpoint repaints faces, or the first passes are shown: it is needed all the same;
+    - with a refiner, since its swaps tell it apart;
+    - beside SD 3, which sets sizes and noise.
     """
     return (
         not why_not_kept(situation)[FIRST]

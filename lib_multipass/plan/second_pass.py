@@ -147,8 +147,8 @@ def _nearest(name: str, known: list[str], kind: str) -> str:
 def lasting_vae(wanted: str, setting: str, own: Collection[str | None], follows: bool) -> bool:
     """Whether a checkpoint can have ``wanted`` for the whole job instead of in the hires pass alone.
 
-    That saves a change of VAE before and after every hires pass. It is right only if ADetailer's tabs on this
-    checkpoint tell by the setting of the moment what they want.
+    That saves a change of VAE before and after every hires pass. It is right only if no ADetailer tab on this
+    checkpoint then gets another VAE than it asks for.
 
     Args:
         wanted: the VAE.

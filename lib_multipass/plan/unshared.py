@@ -9,7 +9,7 @@ from lib_multipass.plan.hires import HIRES_CFG, HIRES_MODULES
 from lib_multipass.plan.roles import Roles
 
 _BY_US_ALONE = {"vae": HIRES_MODULES, "cfg_scale": HIRES_CFG, "clip_skip": None, "show_first_pass": None}
-"""Fields that no other webui follows without Multipass, unless it has a field of its own for the same: its name."""
+"""Fields that a webui without Multipass does not follow, each with the field that some webuis have for the same."""
 
 
 def left_out(roles: Roles, declared: Container[str], is_sent: bool) -> tuple[str, ...]:

@@ -63,8 +63,8 @@ class VaeSettings:
     def is_foreign(self, base: Facts, other: Facts) -> bool:
         """Whether the job would force a VAE of another latent space on ``other``.
 
-        No header tells a VAE of SD 1.x from one of SDXL. A file that is fixed for all checkpoints was fixed for the one
-        that is selected, and with a wrong one its pictures would be noise already; so it counts as the first pass's.
+        No header tells a VAE of SD 1.x from one of SDXL. So a file that is fixed for all checkpoints counts as one of
+        the first pass's kind: with a wrong one, the pictures of the selected checkpoint would be noise already.
         """
         fixed = self.path is not None or self.module is not None or self.require_text() in self.files
         return fixed and not latents_fit(base, other)

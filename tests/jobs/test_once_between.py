@@ -225,3 +225,18 @@ def test_a_plot_makes_its_first_pass_once(server):
     got, said = each_said(server, lambda: server.client.txt2img(**job, **axes))
     assert_cells(got, [one.pictures[0] for one in plain])
     assert said == ["first pass"] * (len(plain) - 1)
+
+
+@pytest.mark.real
+def test_a_plot_over_strength_and_upscaler_makes_its_first_pass_once(server):
+    """The search that docs/technique.md names, with the webui's own axes."""
+    strengths, upscalers = (0.3, 0.5, 0.7), ("Lanczos", "Latent")
+    job = hires("Lanczos", prompt="a search", seed=32)
+    cells = [{"denoising_strength": strength, "hr_upscaler": it} for it in upscalers for strength in strengths]
+    plain = [made(server, {**job, **cell}, OFF, own={"checkpoint": B}) for cell in cells]
+    server.client.post("/multipass/v1/release")
+    axes = plot(server, ("Denoising", ", ".join(map(str, strengths))), ("Hires upscaler", ", ".join(upscalers)))
+    ours = {"Multipass": {"args": {"checkpoint": B}}}
+    got, said = each_said(server, lambda: server.client.txt2img(**job, **axes, alwayson_scripts=ours))
+    assert_cells(got, [one.pictures[0] for one in plain])
+    assert said == ["first pass"] * (len(plain) - 1)

@@ -226,7 +226,7 @@ def test_queued_jobs_do_not_mix(beside):
 
 
 def test_a_bare_object_is_emptied_by_agent_schedulers_queue(beside):
-    """So nothing is left of it by the time we could refuse it; the README says so."""
+    """So nothing is left of it by the time we could refuse it; docs/neighbours.md says so."""
     beside.need(SCHEDULER)
     bare = {"Multipass": {"args": {"checkpoint": B}}}
     got = result_of(beside.ours, queued(beside.ours, **hires("Lanczos"), alwayson_scripts=bare))

@@ -107,4 +107,4 @@ def _reason(item: pytest.Item, scale: Scale) -> str:
 WITHOUT_LATENTS = "of latent upscalers, which a given webui does not have"
 OF_ALL = "of all combinations (--scale all)"
 OF_FULL = "of the full matrices (--scale full)"
-FOR_REAL = f"and the folder tests/real for real webuis ({webuis.GIVEN}, see README.md)"
+FOR_REAL = f"and the folder tests/real for real webuis ({webuis.GIVEN}, see docs/testing.md)"

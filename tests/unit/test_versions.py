@@ -1,4 +1,4 @@
-"""The README's table of webui versions against the sources of real webuis, which are not imported."""
+"""The table of docs/webuis.md against the sources of real webuis, which are not imported."""
 
 from __future__ import annotations
 
