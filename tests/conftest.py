@@ -34,10 +34,13 @@ _closing = pytest.StashKey[Closing]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("multipass")
     group.addoption("--scale", choices=SCALES, default=SMALL, help="a sample, the full matrices, or all and new seeds")
+    group.addoption("--fast-swaps", action="store_true", help="let Fast swaps work on the processor, in servers")
     group.addoption("--seeds", metavar="FIRST[:COUNT]", help="of random sequences: run these")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("fast_swaps"):
+        os.environ["PROBE_FAST"] = "1"  # what each server inherits
     scale = _scale(config)
     exploring = scale.name == ALL
     settings.register_profile("ours", max_examples=scale.of(50, 600), deadline=None, derandomize=not exploring)

@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     device = torch.device("cpu", 0) if told.tiny else torch.device("cuda")
     shapes = {"sd1": layouts.sd1(), "sdxl": layouts.sdxl()}
     if told.tiny:
-        shapes = {kind: {name: _small(shape) for name, shape in named.items()} for kind, named in shapes.items()}
+        shapes = {kind: _few(named) for kind, named in shapes.items()}
     name = "the processor" if told.tiny else torch.cuda.get_device_name()
     print(f"{name}, torch {torch.__version__}, Python {platform.python_version()}, {platform.system()}\n", flush=True)
     found: dict[str, Any] = {"card": name, "torch": torch.__version__, "swaps": [], "jobs": [], "checks": {}}
@@ -69,8 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if wrong else 0
 
 
-def _small(shape: list[int]) -> list[int]:
-    return [-(-side // 32) for side in shape]
+def _few(named: dict[str, list[int]]) -> dict[str, list[int]]:
+    """A tenth of the tensors, small."""
+    return {name: [-(-side // 32) for side in shape] for name, shape in list(named.items())[::10]}
 
 
 def _run(found: dict[str, Any], shapes: dict, device: torch.device, until: float) -> None:
