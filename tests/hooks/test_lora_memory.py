@@ -50,3 +50,101 @@ def test_cheap(backup_bytes):
         taken.append((time.process_time() - begin) * 1000)
     print(f"best {min(taken):.2f} ms, median {statistics.median(taken):.2f} ms")
     assert min(taken) < 100
+
+
+class Lent:
+    """Layers whose weights in RAM are lent, and copies of them on a device that the webui changes."""
+
+    def __init__(self):
+        attention = torch.nn.MultiheadAttention(8, 2)
+        self.module = torch.nn.Sequential(torch.nn.Linear(4, 4), attention, torch.nn.Linear(4, 4, bias=False))
+        for number, layer in enumerate(self.module):
+            layer.network_layer_name = str(number)
+        self.homes = {id(tensor): tensor.detach().clone() for tensor in self.module.parameters()}
+        self.values = self.now()
+
+    def now(self):
+        return {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
+
+    def patch(self):
+        """As the webui does: copies where there are none, then other weights and a bias where there was none."""
+        linear, attention, bare = self.module
+        with torch.no_grad():
+            for layer, owner in ((linear, linear), (attention, attention.out_proj), (bare, bare)):
+                layer.network_bias_backup = None if owner.bias is None else owner.bias.clone()
+                layer.network_current_names = (("any", 1.0, 1.0, None),)
+            for tensor in list(self.module.parameters()):
+                tensor.add_(1)
+            bare.bias = torch.nn.Parameter(torch.ones(4))
+
+
+def test_lent_weights_are_the_webuis_copies(host):
+    from lib_multipass.webui.a1111 import lora_memory
+
+    lent = Lent()
+    layers = lora_memory.layers(lent.module)
+    assert layers == list(lent.module)
+    lora_memory.lend(layers, lent.homes)
+    linear, attention, _ = lent.module
+    assert linear.network_weights_backup is lent.homes[id(linear.weight)]
+    assert [id(one) for one in attention.network_weights_backup] == [
+        id(lent.homes[id(weight)]) for weight in (attention.in_proj_weight, attention.out_proj.weight)
+    ]
+    assert lora_memory.backup_bytes(lent.module) == 0
+    lora_memory.take_back(layers, lent.homes)
+    assert [layer.network_weights_backup for layer in layers] == [None] * 3
+
+
+def test_who_has_copies_or_networks_is_lent_nothing(host):
+    from lib_multipass.webui.a1111 import lora_memory
+
+    lent = Lent()
+    linear, attention, bare = lent.module
+    own = linear.network_weights_backup = linear.weight.detach().clone()
+    bare.network_current_names = (("any", 1.0, 1.0, None),)
+    del lent.homes[id(attention.out_proj.weight)]
+    lora_memory.lend(list(lent.module), lent.homes)
+    assert linear.network_weights_backup is own
+    assert not hasattr(attention, "network_weights_backup")
+    assert not hasattr(bare, "network_weights_backup")
+    lora_memory.take_back(list(lent.module), lent.homes)
+    assert linear.network_weights_backup is own
+    assert lora_memory.backup_bytes(lent.module) == 4 * 4 * 4
+
+
+def test_changed_layers_keep_what_they_go_back_to(host):
+    from lib_multipass.webui.a1111 import lora_memory
+
+    lent = Lent()
+    layers = list(lent.module)
+    lora_memory.lend(layers, lent.homes)
+    lent.patch()
+    lora_memory.take_back(layers, lent.homes)
+    assert all(layer.network_weights_backup is not None for layer in layers)
+
+
+@pytest.mark.parametrize("is_lent", [True, False])
+def test_what_networks_have_changed_is_as_before(host, is_lent):
+    """Weights that are lent are whole at home; those with copies of the webui's own are restored from them."""
+    from lib_multipass.webui.a1111 import lora_memory
+
+    lent = Lent()
+    layers, (linear, attention, bare) = list(lent.module), lent.module
+    if is_lent:
+        lora_memory.lend(layers, lent.homes)
+    else:
+        linear.network_weights_backup, bare.network_weights_backup = linear.weight.clone(), bare.weight.clone()
+        attention.network_weights_backup = attention.in_proj_weight.clone(), attention.out_proj.weight.clone()
+    lent.patch()
+    with torch.no_grad():
+        whole = lora_memory.unpatch(layers, lent.homes)
+    weights = [linear.weight, attention.in_proj_weight, attention.out_proj.weight, bare.weight]
+    assert whole == ({id(weight) for weight in weights} if is_lent else set())
+    with torch.no_grad():
+        for weight in weights if is_lent else ():
+            weight.copy_(lent.homes[id(weight)])
+        attention.in_proj_bias.sub_(1)  # which no network changes
+    now = lent.now()
+    assert now.keys() == lent.values.keys()
+    assert all(torch.allclose(now[name], value, atol=1e-6) for name, value in lent.values.items())
+    assert all(layer.network_current_names == () for layer in layers)

@@ -30,7 +30,7 @@ def test_every_kind_of_name_is_there(names) -> None:
     counts = {kind: len(known) for kind, known in names.items() if isinstance(known, (list, dict))}
     assert counts["arguments"] == len(names["script-info"]["args"]) == 9
     assert counts["panel"] > counts["arguments"]
-    assert counts["flags"] == 3
+    assert counts["flags"] == 4
     assert counts["axes"] == 5
     assert len(names["endpoints"]["paths"]) == 4
     assert all(name.startswith("multipass_") for name in names["settings"])

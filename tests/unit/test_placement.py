@@ -339,3 +339,22 @@ def test_others_never_cost_a_place(models, others, given_memory, wish, most):
     decision = decide(models, given_memory, wish, others=others, most_others=most)
     assert decision.places == decide(models, freed, wish).places
     assert len(decision.others) <= most
+
+
+def test_what_lies_at_home_besides_is_free_without_it() -> None:
+    """*Fast swaps*: the active one's weights are in RAM as well."""
+    active, waiting = model("a", 2, place=VRAM, at_home=2 * GB), model("b", 2, place=RAM)
+    little = memory(vram=1.9, ram=0)
+    assert places(decide([active, waiting], little, AUTOMATIC)) == "a:RAM b:RAM"
+    assert places(decide([replace(active, at_home=0), waiting], little, AUTOMATIC)) == "a:RAM b:disk"
+
+
+def test_what_has_a_home_needs_no_copies_for_networks() -> None:
+    pair = [model("a", 2, place=RAM, copies=GB), model("b", 2, place=RAM, copies=GB)]
+    little = memory(vram=1.9, ram=0.5)
+    assert places(decide(pair, little, AUTOMATIC)) != "a:RAM b:RAM"
+    decision = decide(pair, replace(little, homes=True), AUTOMATIC)
+    assert places(decision) == "a:RAM b:RAM"
+    assert (decision.homes, decision.ram) == (True, 4 * GB)
+    on_the_card = decide(pair, replace(memory(vram=9, ram=0), homes=True), AUTOMATIC)
+    assert (places(on_the_card), on_the_card.ram) == ("a:VRAM b:VRAM", 2 * GB)

@@ -128,9 +128,9 @@ class Home:
         Raises:
             RuntimeError: if its memory or the computer's was not enough; all is where it was.
         """
-        if self.is_away:
-            return
         self.settle()
+        if self.is_away or not self.chunks:
+            return
         with _plainly():
             copies = [torch.empty(chunk.size, dtype=torch.uint8, device=device) for chunk in self.chunks]
             for chunk, copy in zip(self.chunks, copies, strict=True):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import mmap
 import sys
-from typing import Any
 
 import torch
 
@@ -63,7 +62,7 @@ class Pins:
         """
         if self.is_refused or not torch.cuda.is_available() or self.used + pages.numel() > allowance(self.used):
             return False
-        if int(_driver().cudaHostRegister(pages.data_ptr(), pages.numel(), 0)) != SUCCESS:
+        if not _done("cudaHostRegister", pages.data_ptr(), pages.numel(), 0):
             self.is_refused = True
             _clear_error()
             log.warning("The driver locks no memory; checkpoints move slower. They are whole.")
@@ -75,7 +74,7 @@ class Pins:
         """Give these pages back to the system, if they are locked, once nothing is copied from them any more."""
         if self.locked.pop(pages.data_ptr(), None) is not None:
             torch.cuda.synchronize()
-            if int(_driver().cudaHostUnregister(pages.data_ptr())) != SUCCESS:
+            if not _done("cudaHostUnregister", pages.data_ptr()):
                 _clear_error()
 
 
@@ -86,11 +85,15 @@ def allowance(used: int) -> int:
     return pinning.allowance(total, None if left is None else left + used, sys.platform == "win32")
 
 
-def _driver() -> Any:
-    return torch.cuda.cudart()
+def _done(name: str, *args: int) -> bool:
+    """Ask the driver; whether it has done so. A torch that was built without may lack the function."""
+    try:
+        return int(getattr(torch.cuda.cudart(), name)(*args)) == SUCCESS
+    except (AttributeError, RuntimeError):
+        return False
 
 
 def _clear_error() -> None:
     """A refusal stays with the driver, and the next call that asks for errors would raise it."""
     with contextlib.suppress(RuntimeError):
-        torch.zeros(1, device="cuda").cpu()
+        torch.empty(1, device="cuda").zero_().cpu()

@@ -31,7 +31,7 @@ current = None  # the pretended Device
 _VERBS = {"cuda": "to device", "cpu": "to cpu", "meta": "trash"}
 _ANSWERS = (
     *("is_available", "get_device_name", "mem_get_info", "memory_allocated", "memory_reserved", "memory_stats"),
-    *("reset_peak_memory_stats", "empty_cache", "current_device"),
+    *("reset_peak_memory_stats", "empty_cache", "current_device", "synchronize", "cudart"),
 )
 
 
@@ -135,6 +135,8 @@ class Device:
         self.spills, self.index = spills, index
         self.models, self.parts, self.outside = weakref.WeakSet(), weakref.WeakSet(), []
         self.busy, self.peak, self.ooms, self.reserved, self.reserved_peak = 0, 0, 0, 0, 0
+        self.locked, self.locks = {}, True  # pages by address, and whether the driver locks any
+        self.copies_here = []  # of weights that lie in RAM as well
         self.lowest = host  # the least RAM that was ever available; below zero means that a real machine would swap
 
     @property
@@ -146,7 +148,8 @@ class Device:
     def in_ram(self):
         models = [model for model in list(self.models) if not next(model.parameters()).is_meta]
         moved = sum(module.on_device for module in [*models, *self.parts])
-        return sum(model.size * self.scale for model in models) - moved + self._outside(False)
+        copied = sum(size for copy, size in self.copies_here if copy() is not None) * self.scale
+        return sum(model.size * self.scale for model in models) - moved + copied + self._outside(False)
 
     @property
     def available(self):
@@ -267,6 +270,31 @@ class Device:
         if self._is_meant(device):
             self.peak, self.reserved_peak = self.used, self.reserved
 
+    def synchronize(self, device=None): ...
+
+    def cudart(self):
+        return self
+
+    def cudaHostRegister(self, address, size, flags):
+        if self.locks:
+            self.locked[address] = size
+        return 0 if self.locks else 1
+
+    def cudaHostUnregister(self, address):
+        return 0 if self.locked.pop(address, None) else 1
+
+    def empty(self, original):
+        """What is asked for on the device lies in RAM in truth; the moves of models account for it."""
+
+        def wrapped(*args, device=None, **kwargs):
+            if torch.device(device or "cpu").type != "cuda":
+                return original(*args, device=device, **kwargs)
+            made = original(*args, **kwargs)
+            self.copies_here.append((weakref.ref(made), made.numel() * made.element_size()))
+            return made
+
+        return wrapped
+
     def empty_cache(self):
         self.reserved = self.used
 
@@ -295,6 +323,7 @@ def pretend(device):
         if device.total is not None:
             answers = {name: getattr(device, name) for name in _ANSWERS}
             stack.enter_context(mock.patch.multiple(torch.cuda, **answers))
+            stack.enter_context(mock.patch.object(torch, "empty", device.empty(torch.empty)))
             for module in (devices, shared):
                 stack.enter_context(mock.patch.object(module, "device", torch.device("cuda", device.index or None)))
         if device.host is not None:
