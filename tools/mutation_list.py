@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tools.mutation import AS_BEFORE, AT_ONCE, ENDINGS, ROWS, SECOND, UNDOING, Mutation
 from tools.mutation_ends import CLEARING_UP
+from tools.mutation_fast import FAST_SWAPS
 from tools.mutation_neo import OF_NEO
 from tools.mutation_stages import KEPT_STAGES
 from tools.mutation_undoing import FINALLY, RELOADING
@@ -209,4 +210,4 @@ EDGES = [
     ),
 ]
 
-MUTATIONS = [*LOCKS, *THREADS, *CLEARING_UP, *FINALLY, *RELOADING, *JOBS, *EDGES, *KEPT_STAGES, *OF_NEO]
+MUTATIONS = [*LOCKS, *THREADS, *CLEARING_UP, *FINALLY, *RELOADING, *JOBS, *EDGES, *KEPT_STAGES, *OF_NEO, *FAST_SWAPS]

@@ -216,10 +216,10 @@ def test_the_plan_counts_what_lies_twice(moving):
 
 
 def test_somebody_elses_move_stays(moving):
-    """Another extension had replaced it before, or did after."""
+    """Another extension has replaced it, first after us and then before us."""
     begin(moving, 1.5)
     render(moving, True, B)
-    moved, model = [], moving.model(B)
+    moved, model = [], moving.model(A)
     ours = vars(model)["to"]
 
     def theirs(*args, **kwargs):
@@ -228,8 +228,12 @@ def test_somebody_elses_move_stays(moving):
 
     model.to = theirs
     moving.host.run(moving.host.job())
+    assert moving.model(A) is model
     assert vars(model)["to"] is theirs
-    render(moving, True, B)
+    moved.clear()
+    for _ in range(2):
+        render(moving, True, B)
+    assert vars(model)["to"] not in (ours, theirs)
     assert moved
     assert lies(moving) == {A: "RAM", B: "VRAM"}
     moving.host.run(moving.host.job())

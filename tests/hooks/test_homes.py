@@ -257,3 +257,28 @@ def test_subclasses_and_what_has_no_memory_are_left_out():
     home = Home(module, Pins())
     home.come()
     assert [member.tensor for chunk in home.chunks for member in chunk.members] == [module[0].bias]
+
+
+def test_networks_are_out_at_home_and_need_no_copies(kept):
+    """One was in when the weights got their home, with the webui's own copies; another comes on the device."""
+    first, second = kept.module.a, kept.module.b
+    for layer in (first, second):
+        layer.network_layer_name = "any"
+    with torch.no_grad():
+        first.network_weights_backup, first.network_bias_backup = first.weight.clone(), first.bias.clone()
+        first.weight.add_(1)
+    first.network_current_names = (("any", 1.0, 1.0, None),)
+    kept.home.come()
+    assert kept.is_same()
+    homes_of = kept.home.homes()
+    assert [layer.network_weights_backup is homes_of[id(layer.weight)] for layer in (first, second)] == [True, True]
+    kept.home.go(DEVICE)
+    with torch.no_grad():
+        second.weight.add_(1)
+    second.network_current_names = (("any", 1.0, 1.0, None),)
+    kept.home.come()
+    assert kept.is_same()
+    assert (first.network_current_names, second.network_current_names) == ((), ())
+    kept.home.leave()
+    assert [first.network_weights_backup, second.network_weights_backup] == [None, None]
+    assert kept.is_same()
