@@ -29,7 +29,7 @@ FAST_SWAPS = [
     Mutation(
         "pages-stay-locked",
         HOME,
-        "            self._pins.unlock(chunk.pages)\n        self.chunks, self.layers",
+        "            self._unlock(chunk)\n        self.chunks, self.layers",
         "            pass\n        self.chunks, self.layers",
         (MOVERS,),
     ),
@@ -112,7 +112,13 @@ FAST_SWAPS = [
         "            self.is_refused = True\n",
         (PINS,),
     ),
-    Mutation("unlocked-while-it-is-copied", LOCKS, "            torch.cuda.synchronize()\n", "", (PINS,)),
+    Mutation(
+        "unlocked-while-it-is-copied",
+        HOME,
+        "        wait([] if chunk.copy is None else [chunk.copy])\n",
+        "",
+        (HOMES,),
+    ),
     Mutation("no-limit", LOCKS, " or self.used + pages.numel() > allowance(self.used)", "", (PINS,)),
     Mutation(
         "names-stay",

@@ -282,3 +282,19 @@ def test_networks_are_out_at_home_and_need_no_copies(kept):
     kept.home.leave()
     assert [first.network_weights_backup, second.network_weights_backup] == [None, None]
     assert kept.is_same()
+
+
+@pytest.mark.parametrize("how", ["leave", "nothing of a chunk is left"])
+def test_nothing_is_unlocked_while_it_is_on_its_way(kept, monkeypatch, how):
+    kept.home.come()
+    told = []
+    monkeypatch.setattr(homes, "wait", lambda tensors: told.extend(["waited"] * len(list(tensors))))
+    monkeypatch.setattr(Pins, "unlock", lambda _self, _pages: told.append("unlocked"))
+    if how == "leave":
+        kept.home.go(DEVICE)
+        kept.home.leave()
+    else:
+        kept.module.norm.half()
+        kept.home.go(DEVICE)
+    assert told
+    assert told == ["waited", "unlocked"] * (len(told) // 2)

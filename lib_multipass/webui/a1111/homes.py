@@ -176,7 +176,7 @@ class Home:
         """Let the module be as any other from now on; its parameters stay where they are, and as they are."""
         lora_memory.take_back(self.layers, self.homes())
         for chunk in self.chunks:
-            self._pins.unlock(chunk.pages)
+            self._unlock(chunk)
         self.chunks, self.layers, self.is_away = [], [], False
 
     def homes(self) -> dict[int, torch.Tensor]:
@@ -185,8 +185,12 @@ class Home:
 
     def _drop_empty(self) -> None:
         for chunk in [chunk for chunk in self.chunks if not chunk.members]:
-            self._pins.unlock(chunk.pages)
+            self._unlock(chunk)
             self.chunks.remove(chunk)
+
+    def _unlock(self, chunk: Chunk) -> None:
+        wait([] if chunk.copy is None else [chunk.copy])
+        self._pins.unlock(chunk.pages)
 
 
 def _planned(module: torch.nn.Module) -> list[Chunk]:
@@ -232,6 +236,6 @@ def _plainly() -> Iterator[None]:
 
 
 def wait(tensors: Iterable[torch.Tensor]) -> None:
-    """Until the device has done what it was told, if any of these lies there."""
-    if any(tensor.is_cuda for tensor in tensors):
-        torch.cuda.synchronize()
+    """Until the devices that these lie on have done what they were told."""
+    for device in {tensor.device for tensor in tensors if tensor.is_cuda}:
+        torch.cuda.synchronize(device)

@@ -71,11 +71,9 @@ class Pins:
         return True
 
     def unlock(self, pages: torch.Tensor) -> None:
-        """Give these pages back to the system, if they are locked, once nothing is copied from them any more."""
-        if self.locked.pop(pages.data_ptr(), None) is not None:
-            torch.cuda.synchronize()
-            if not _done("cudaHostUnregister", pages.data_ptr()):
-                _clear_error()
+        """Give these pages back to the system, if they are locked; nothing may be on its way from them any more."""
+        if self.locked.pop(pages.data_ptr(), None) is not None and not _done("cudaHostUnregister", pages.data_ptr()):
+            _clear_error()
 
 
 def allowance(used: int) -> int:
