@@ -99,6 +99,26 @@ def test_many_jobs_that_keep_their_stages(host, scale, monkeypatch):
     assert len(kept.stages) == 0
 
 
+@pytest.mark.timeout(900)
+def test_many_jobs_that_swap_fast(bench, scale, monkeypatch):
+    """Pairs take turns on a pretended card; locked is what waits and nothing else, and in the end nothing."""
+    from lib_multipass.api.release import release
+    from lib_multipass.state import kept
+
+    device, host = bench.begin(9), bench.host
+    monkeypatch.setitem(host.shared.opts.data, "multipass_fast_swaps", True)
+    process, resident, most = psutil.Process(), [], 0
+    for number in range(scale.of(JOBS // 7, JOBS)):
+        host.run(host.job({"checkpoint": (B, C, B)[number % 3], "keep": "In RAM"}))
+        resident.append(process.memory_info().rss)
+        most = max(most, sum(device.locked.values()))
+    print(f"{len(resident)} jobs that swap fast: {slope(resident):.0f} bytes a job, {most:,} bytes locked at most")
+    assert 1.5 * bench.size < most < 3.1 * bench.size
+    assert slope(resident) < STEEPEST
+    release()
+    assert (device.locked, kept.movers) == ({}, [])
+
+
 def in_pieces(values) -> tuple:
     """Script arguments with a script selected, which may render the job in pieces."""
     return (1, *values[1:])
