@@ -98,6 +98,7 @@ def test_upscale_button(pair, upscaler):
         **{"hr_scale": 2, "hr_upscaler": upscaler, "hr_second_pass_steps": 3, "hr_resize_x": 0, "hr_resize_y": 0},
         **{"hr_sampler_name": "Use same sampler", "hr_scheduler": "Use same scheduler", "hr_prompt": ""},
         **{"hr_cfg": 5, "hr_additional_modules": ["Use same choices"]},  # the forks'
+        **{"distilled_cfg_scale": 3, "hr_distilled_cfg": 3},  # Forge Neo's
         **{"hr_negative_prompt": "", "override_settings_texts": [], "sampler_name": "Euler"},
     }
     geninfo = json.dumps({"infotexts": first.infotexts})
