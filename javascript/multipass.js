@@ -77,17 +77,10 @@
         setTimeout(onChanged, STORED);
     }
 
-    /* The line's place has a fixed height; where there is more to read, the keyboard must reach it to scroll. */
-    function letScroll() {
-        var line = gradioApp().querySelector('.prose.multipass-plan');
-        line.tabIndex = line.scrollHeight > line.clientHeight ? 0 : -1;
-    }
-
     function onAnswered() {
         askedAt = 0;
         if (isThere()) {
             mark();
-            letScroll();
         }
         askSoon();
     }

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from lib_multipass.api.release import release
-from lib_multipass.page import choices, exchange, paste, planline
+from lib_multipass.page import choices, drawing, exchange, paste, planline
 from lib_multipass.plan import args as fields
 from lib_multipass.webui import host
 
@@ -43,7 +43,7 @@ def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
     made: dict[str, Any] = {}
     off, title = fields.default("enabled"), fields.label("enabled")
     with host.ui.InputAccordion(off, label=title, elem_id=elem_id("enabled")) as made["enabled"]:
-        line = gr.HTML(elem_id=elem_id("plan"), elem_classes="multipass-plan")
+        line = gr.HTML(drawing.sketch(), elem_id=elem_id("plan"), elem_classes="multipass-plan")
         pasting = paste.Paste(elem_id)
         with gr.Row(elem_classes="multipass-row"):
             with gr.Row(elem_classes="multipass-checkpoint"):

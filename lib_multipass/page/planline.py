@@ -16,7 +16,8 @@ from gradio.context import Context
 
 from lib_multipass.api.requests import PlanRequest, plan_of
 from lib_multipass.memory.placement import DISK
-from lib_multipass.page import choices, exchange
+from lib_multipass.page import choices, exchange, paste
+from lib_multipass.page.drawing import drawing_of, sketch
 from lib_multipass.plan import args as fields
 from lib_multipass.plan.forecast import Forecast
 from lib_multipass.plan.pasting import offer_of
@@ -122,25 +123,49 @@ def _html(values: Mapping[str, Any], ours: Sequence[Any], faces: Sequence[Any]) 
     """
     if not ours[0]:
         return ""
-    missing, paragraphs, values = "", [], dict(values)
+    missing, drawn, values = "", "", dict(values)
+    second = ours[list(fields.FIELDS).index("checkpoint")]
     offer = _offer(values.pop(PASTED_BASE, ""))
     try:
-        if ours[list(fields.FIELDS).index("checkpoint")]:
-            paragraphs = _paragraphs(plan_of(_request(values, ours, faces)))
+        if second:
+            plan = plan_of(_request(values, ours, faces))
+            drawn, paragraphs = drawing_of(plan), _paragraphs(plan)
         else:
-            paragraphs = [("", "Choose the checkpoint for the second pass.")]
+            drawn, paragraphs = _sketch(CHOOSE), [(SPOKEN, "Choose the checkpoint for the second pass.")]
     except MultipassError as error:
         missing = next((name for name in fields.FIELDS if error.detail.startswith(f"{fields.label(name)}:")), "")
-        paragraphs = [(WARNING, error.detail)]
+        paragraphs = [(WARNING, text) for text in (error.detail, *_also_missing(ours, missing))]
     except Exception:
         log.exception("the plan could not be made")
         paragraphs = [(WARNING, "The plan could not be made; the console says why.")]
     lines = "".join(f"<p{kind}>{escape(text)}</p>" for kind, text in paragraphs) + offer
     changed = ", ".join(fields.label(name) for name in _changed(ours))
-    return f'<div data-changed="{escape(changed)}" data-missing="{missing}">{lines}</div>'
+    drawn = drawn or _sketch(second, is_open=missing == "checkpoint")
+    return f'<div data-changed="{escape(changed)}" data-missing="{missing}">{drawn}{lines}</div>'
 
 
 WARNING = ' class="multipass-warning"'
+SPOKEN = ' class="multipass-spoken"'
+"""For screen readers: the drawing says it to others."""
+CHOOSE = "choose a checkpoint"
+
+
+def _sketch(second: Any, is_open: bool = True) -> str:
+    """The drawing without a plan."""
+    first = host.checkpoints.selected()
+    name = second[:80] if isinstance(second, str) else fields.short(second)
+    return sketch(first.name_for_extra if first else "", name, is_open)
+
+
+def _also_missing(ours: Sequence[Any], missing: str) -> Sequence[str]:
+    """What is to be said of chosen files that are not there, besides the one in this field."""
+    if missing not in choices.OFFERED:
+        return ()
+    given = dict(zip(fields.FIELDS, ours, strict=True))
+    texts = {name: given[name] for name in choices.OFFERED if name != missing}
+    texts |= {name: fields.written(text) for name, text in texts.items() if isinstance(text, list)}
+    pasted = paste.read({fields.FIELDS[name].metadata["infotext"]: text for name, text in texts.items()})
+    return pasted.notes[: pasted.missing]
 
 
 def _offer(pasted_base: str | None) -> str:
@@ -160,7 +185,7 @@ def _paragraphs(plan: Forecast) -> list[tuple[str, str]]:
     loads = any(kept.then == DISK for kept in plan.checkpoints)
     reason = [(WARNING if loads else "", plan.reason)] if plan.reason else []
     further = [("", text) for text in (plan.not_kept, plan.order) if text]
-    return [("", plan.text()), *reason, *further, *((WARNING, text) for text in plan.warnings)]
+    return [(SPOKEN, plan.text()), *reason, *further, *((WARNING, text) for text in plan.warnings)]
 
 
 def _changed(ours: Sequence[Any]) -> list[str]:

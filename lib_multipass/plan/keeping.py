@@ -117,6 +117,7 @@ def forecast(
         vram_total=None if machine.vram is None else machine.vram[1],
         vram_needed=decision.vram,
         vram_reserve=kept.free.vram_reserve,
+        vram_pictures=kept.free.vram_reserve - machine.vram_reserve,
         ram_free=kept.free.ram,
         ram_needed=decision.ram,
         ram_reserve=kept.free.ram_reserve,

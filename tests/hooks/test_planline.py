@@ -22,7 +22,7 @@ def test_nothing_while_off(host):
 
 def test_what_is_to_be_chosen_first(host):
     text = line_of(host, enabled=True)
-    assert "<p>Choose the checkpoint for the second pass.</p>" in text
+    assert '<p class="multipass-spoken">Choose the checkpoint for the second pass.</p>' in text
     assert "warning" not in text
 
 
@@ -30,7 +30,7 @@ def test_the_line_says_what_will_happen(host):
     host.run(host.job())
     text = line_of(host, enabled=True, checkpoint=B, enable_hr=True, width=512, height=512)
     assert text.startswith('<div data-changed="" data-missing="">')
-    assert f"<p>1 {A} · unknown · " in text
+    assert f'<p class="multipass-spoken">1 {A} · unknown · ' in text
     assert f"→ 2 {B} · " in text
     assert "2 checkpoints stay in RAM" in text
     assert "warning" not in text
@@ -41,6 +41,21 @@ def test_what_is_wrong_stands_there_too(host):
     text = line_of(host, enabled=True, checkpoint="<img src=x onerror=alert(1)>")
     assert "there is no checkpoint" in text
     assert "<img" not in text
+
+
+def test_every_file_that_is_not_there_is_told_once(host):
+    text = line_of(host, enabled=True, checkpoint="nowhere", adetailer="never", vae="lost.pt", enable_hr=True)
+    for sentence in ("there is no checkpoint &#x27;nowhere", "there is no checkpoint &#x27;never", "there is no VAE"):
+        assert text.count(sentence) == 1
+
+
+def test_without_a_plan_the_drawing_has_its_place(host):
+    """So that the page does not jump when there is one."""
+    for values in ({}, {"checkpoint": "nowhere"}, {"checkpoint": B}):
+        text = line_of(host, enabled=True, enable_hr=True, **values)
+        assert text.count('class="multipass-bar"') == text.count('class="multipass-legend"') == 1
+        assert text.count('class="multipass-chip') == 2
+        assert text.index("multipass-legend") < text.index("<p")
 
 
 def test_what_stands_folded_and_is_changed_is_named(host):
@@ -55,7 +70,7 @@ def test_the_field_with_a_missing_file_is_named(host, name, field):
 
 def test_an_override_of_the_checkpoint_counts(host):
     text = line_of(host, enabled=True, checkpoint=B, enable_hr=True, override_settings=[f"Model hash: {C}"])
-    assert f"<p>1 {C} · " in text
+    assert f'<p class="multipass-spoken">1 {C} · ' in text
 
 
 def test_a_refiner_counts_while_it_is_ticked(host):
