@@ -112,6 +112,8 @@ class Kept:
     """The checkpoint file that was read last, until its model is there."""
     as_loaded: dict[str, tuple[Any, str]] = field(default_factory=dict)
     """By checkpoint file, what the file was when it was loaded, and a digest of its weights right after that."""
+    last: Any = None
+    """What the last finished job has to tell, a :class:`lib_multipass.plan.report.Journal`."""
     stages: Store = field(default_factory=Store)
     """Both passes and enlarged pictures, by what they were made from."""
 

@@ -109,6 +109,8 @@ def postprocess(p: Any, processed: Any) -> None:
     if gauge is not None:
         gauge.read(missing)
     job.end()
+    job.journal.close()
+    kept.last = job.journal
     log.info(job.journal.line(job.plan.forecast))
     _tell_of_shares(p, processed, job.plan)
 

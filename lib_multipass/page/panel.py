@@ -54,12 +54,13 @@ def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
             with gr.Row(elem_classes="multipass-row"):
                 made |= {name: _control(name, elem_id) for name in fields.FIELDS if name not in made}
             _release_row(elem_id)
+        last = gr.HTML(value="", visible=False, elem_id=elem_id("last"), elem_classes="multipass-last")
         ask = _unsaved(gr.Button("Plan", visible=False, elem_id=elem_id("ask")))
     files = {name: made[name] for name in choices.OFFERED}
     refresh.click(fn=partial(choices.refresh, files), inputs=[*files.values()], outputs=[*files.values()])
     # Pages are built one at a time, before they are served.
     _Built.files = files
-    _Built.plan_line = planline.PlanLine(line, ask, [made[name] for name in fields.FIELDS], pasting.base)
+    _Built.plan_line = planline.PlanLine(line, last, ask, [made[name] for name in fields.FIELDS], pasting.base)
     return [made[name] for name in fields.FIELDS], pasting.fields(made, choices.OFFERED)
 
 

@@ -16,11 +16,12 @@ from gradio.context import Context
 
 from lib_multipass.api.requests import PlanRequest, plan_of
 from lib_multipass.memory.placement import DISK
-from lib_multipass.page import choices, exchange, paste
+from lib_multipass.page import choices, exchange, last_job, paste
 from lib_multipass.page.drawing import drawing_of, sketch
 from lib_multipass.plan import args as fields
 from lib_multipass.plan.forecast import Forecast
 from lib_multipass.plan.pasting import offer_of
+from lib_multipass.state import kept
 from lib_multipass.webui import host
 from lib_multipass.words import MultipassError, log
 
@@ -65,17 +66,20 @@ _seen: dict[str, Any] = {}
 class PlanLine:
     """The line of one page, and what it is connected with."""
 
-    def __init__(self, line: gr.HTML, ask: gr.Button, ours: Sequence[Any], pasted_base: gr.Textbox) -> None:
+    def __init__(
+        self, line: gr.HTML, last: gr.HTML, ask: gr.Button, ours: Sequence[Any], pasted_base: gr.Textbox
+    ) -> None:
         """Make it; :func:`remember` connects it.
 
         Args:
             line: the line itself.
+            last: what tells of the last job.
             ask: a hidden button that the page's script clicks.
             ours: the panel's inputs in the order of the fields.
             pasted_base: what made the first pass of the picture that was pasted last.
         """
         self._pasted_base = pasted_base
-        self._line = line
+        self._answers = [line, last]
         self._ask = ask
         self._ours = list(ours)
 
@@ -89,11 +93,13 @@ class PlanLine:
         faces = host.ui.adetailer_inputs()
         names, at = list(others), len(others) + len(self._ours)
 
-        def update(*values: Any) -> str:
-            return _html(dict(zip(names, values, strict=False)), values[len(names) : at], values[at:])
+        def update(*values: Any) -> tuple[str, dict]:
+            told = last_job.told(kept.last)
+            line = _html(dict(zip(names, values, strict=False)), values[len(names) : at], values[at:])
+            return line, gr.update(value=told, visible=bool(told))
 
         inputs = [*others.values(), *self._ours, *faces]
-        asked = self._ask.click(update, inputs, [self._line], queue=False, show_progress=False)
+        asked = self._ask.click(update, inputs, self._answers, queue=False, show_progress=False)
         asked.then(None, _js=ANSWERED)  # after a failure too
         for component in (*others.values(), *self._ours, *faces[:1], *tabs):
             component.change(None, _js=CHANGED)
@@ -182,7 +188,7 @@ def _offer(pasted_base: str | None) -> str:
 
 def _paragraphs(plan: Forecast) -> list[tuple[str, str]]:
     """Attributes and text of each."""
-    loads = any(kept.then == DISK for kept in plan.checkpoints)
+    loads = any(one.then == DISK for one in plan.checkpoints)
     reason = [(WARNING if loads else "", plan.reason)] if plan.reason else []
     further = [("", text) for text in (plan.not_kept, plan.order) if text]
     return [(SPOKEN, plan.text()), *reason, *further, *((WARNING, text) for text in plan.warnings)]

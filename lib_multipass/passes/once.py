@@ -58,7 +58,7 @@ class Stages(Part):
         put_off = None if self.in_hires else running.part(PutOff)
         if put_off is not None and put_off.found is not None:
             if not put_off.found.by_this_job:
-                running.job.journal.not_again.append(what)
+                running.job.journal.known(what)
             self._key, self._latents = put_off.found.begun.stage, put_off.take(p)
             return self._latents
         if self.not_kept.get(what) or not self.allowance or host.status.is_over():
@@ -71,7 +71,7 @@ class Stages(Part):
             latents = sampled.made(p, make, key, self.allowance)
         else:
             latents = sampled.again(p, found)
-            running.job.journal.not_again.append(what)
+            running.job.journal.known(what)
         if kept.stages.get(key) is not None:
             self._latents, self._key = latents, key
             if put_off is not None:
@@ -111,7 +111,7 @@ class Stages(Part):
         key = _key_of("enlarged picture", lambda: asked[1])
         found = kept.stages.get(key) if key else None
         if found is not None:
-            running.job.journal.not_again.append(ENLARGED)
+            running.job.journal.known(ENLARGED)
             return found.copy()
         made = make()
         if key and not host.status.is_over() and not host.stages.is_plain(asked[0], made):

@@ -88,7 +88,7 @@ def test_one_event_asks_and_every_component_tells_of_its_changes(host):
     from lib_multipass.plan import args
 
     demo = host.ui.create_ui()
-    asking = [event for event in demo.dependencies if event["outputs"] == _ids(demo, "script_multipass_plan")]
+    asking = [event for event in demo.dependencies if event["outputs"][:1] == _ids(demo, "script_multipass_plan")]
     refiner = {name for name in planline.WATCHED.values() if name.startswith("refiner")}  # the miniature has none
     watched = len(planline.WATCHED) - len(refiner) + 1  # the checkpoint of a pasted picture
     assert [len(event["inputs"]) for event in asking] == [watched + len(args.FIELDS) + _faces(host)]
@@ -183,3 +183,28 @@ def test_nothing_is_offered_where_the_settings_are_frozen(host, monkeypatch):
     text = line_of(host, enabled=True, checkpoint=C, enable_hr=True, pasted_base=B)
     assert f"was made with {B}, not with {A}" in text
     assert "<button" not in text
+
+
+@pytest.fixture
+def asked(host, monkeypatch):
+    """What the page is answered: its line, and what it tells of the last job."""
+    from lib_multipass.state import kept
+
+    monkeypatch.setattr(kept, "last", None)
+    demo = host.ui.create_ui()
+    ids = _ids(demo, "script_multipass_plan") + _ids(demo, "script_multipass_last")
+    (number,) = [number for number, event in enumerate(demo.dependencies) if event["outputs"] == ids]
+    values = [demo.blocks[known].value for known in demo.dependencies[number]["inputs"]]
+    return lambda: demo.fns[number].fn(*values)[1]
+
+
+def test_the_last_job_is_told_with_the_plan(host, asked):
+    assert (asked()["value"], asked()["visible"]) == ("", False)
+    host.run(host.job(True, B, enable_hr=True))
+    told = asked()
+    assert told["visible"] is True
+    assert "<summary>Last job: " in told["value"]
+    for what, name in (("First pass", A), ("Second pass", B), ("Swap", B)):
+        assert f'<th scope="row">{what}</th><td>{name}</td><td>' in told["value"]
+    host.run(host.job())
+    assert asked() == told  # a job without Multipass tells nothing

@@ -311,6 +311,31 @@ def test_release_says_what_was_freed(tab):
     tab.wait(lambda: tab.value("script_multipass_note").startswith(f"Released {B}: "))
 
 
+@pytest.mark.both
+def test_the_last_job_is_told_and_the_keyboard_folds_it_out(tab):
+    tab.tick()
+    tab.choose("script_multipass_checkpoint", B)
+    tab.expect_plan(f"1 {A} · ")
+    small(tab)
+    tab.settle()
+    last, asked = tab.part("last"), tab.plans
+    before = height_of(tab)
+    tab.generate()
+    summary = last.locator("summary").first
+    expect(summary).to_contain_text(re.compile(r"Last job: \d+\.\d s, \d swap"), timeout=10_000)
+    tab.settle()
+    assert tab.plans == asked + 1
+    assert height_of(tab) - before <= 2 * LINE_HEIGHT  # itself, and the space before it
+    expect(last.locator("table").first).to_be_hidden()
+    summary.focus()
+    tab.page.keyboard.press("Enter")
+    expect(last.locator("tr").filter(has_text="Second pass").first).to_contain_text(B)
+    tab.choose("script_multipass_adetailer", "Same as first pass")  # the plan is asked for again
+    tab.settle()
+    assert tab.plans == asked + 2
+    expect(last.locator("table").first).to_be_visible()
+
+
 def test_refresh_keeps_the_choice_and_finds_new_files(tab):
     tab.tick()
     tab.choose("script_multipass_checkpoint", B)

@@ -53,7 +53,7 @@ class Page:
         given[OVERRIDES] = list(self._overrides(p))
         values = [given.get(elem_id, value) for elem_id, value in zip(ids, values, strict=True)]
         values[len(values) - len(faces) :] = faces
-        return SEEN.sub("", self._update(*values))
+        return SEEN.sub("", self._update(*values)[0])
 
     def _overrides(self, p: Any) -> Any:
         for name, value in p.override_settings.items():
