@@ -43,6 +43,21 @@ WATCHED = {
 }
 """Components of the webui's page (1.6.0 to 1.10.1) that the plan depends on, and their names in a request; ``refiner``
 is the refiner's tick."""
+OF_THE_PASSES = {
+    "txt2img_neg_prompt": "negative_prompt",
+    "txt2img_styles": "styles",
+    "txt2img_seed": "seed",
+    "txt2img_steps": "steps",
+    "txt2img_sampling": "sampler_name",
+    "txt2img_scheduler": "scheduler",
+    "txt2img_cfg_scale": "cfg_scale",
+    "hires_neg_prompt": "hr_negative_prompt",
+    "hr_sampler": "hr_sampler_name",
+    "hr_scheduler": "hr_scheduler",
+    "txt2img_hires_steps": "hr_second_pass_steps",
+    "txt2img_denoising_strength": "denoising_strength",
+}
+"""Further ones, that tell whether a pass of the last job is asked for again."""
 OF_A_TAB = re.compile(r"script_txt2img_adetailer_ad_(tab_enable|model|use_checkpoint|checkpoint)(_\d+(st|nd|rd|th))?")
 """Components of ADetailer's tabs that the plan depends on. Their values are in ADetailer's arguments."""
 AT_THE_TOP = ("setting_sd_model_checkpoint", "setting_sd_modules")
@@ -59,6 +74,7 @@ SELECTED = "() => { document.dispatchEvent(new Event('multipass:selected')); ret
 ANSWERED = "() => { document.dispatchEvent(new Event('multipass:answered')); return []; }"
 
 
+_NAMES = {**WATCHED, **OF_THE_PASSES}
 _seen: dict[str, Any] = {}
 """Components by id, of the page that is being built and of earlier ones; some are older than our panel."""
 
@@ -87,9 +103,9 @@ class PlanLine:
         """Follow the components of the page that is being built; to be called when all of them are there."""
         page = Context.root_block.blocks
         here = {elem_id: component for elem_id, component in _seen.items() if page.get(component._id) is component}
-        others = {name: here[elem_id] for elem_id, name in WATCHED.items() if elem_id in here}
+        others = {name: here[elem_id] for elem_id, name in _NAMES.items() if elem_id in here}
         others[PASTED_BASE] = self._pasted_base
-        tabs = [component for elem_id, component in here.items() if elem_id not in WATCHED]
+        tabs = [component for elem_id, component in here.items() if elem_id not in _NAMES]
         faces = host.ui.adetailer_inputs()
         names, at = list(others), len(others) + len(self._ours)
 
@@ -107,7 +123,7 @@ class PlanLine:
 
 def remember(component: Any, elem_id: str | None, line: PlanLine | None) -> None:
     """Take note of a component of the page that is being built; after the last one, connect the line."""
-    if elem_id in WATCHED or OF_A_TAB.fullmatch(elem_id or ""):
+    if elem_id in _NAMES or OF_A_TAB.fullmatch(elem_id or ""):
         _seen[elem_id] = component
     elif elem_id == LAST and line is not None:
         line.connect()
@@ -211,5 +227,6 @@ def _request(values: Mapping[str, Any], ours: Sequence[Any], faces: Sequence[Any
     if not given.pop("refiner", False):
         given = {name: value for name, value in given.items() if not name.startswith("refiner")}
     overrides = host.ui.overrides_of(given.pop("override_settings", None) or [])
+    page = {name: given.pop(name) for name in OF_THE_PASSES.values() if name in given}
     listed = {"Multipass": {"args": list(ours)}, "ADetailer": {"args": list(faces)}}
-    return PlanRequest(**given, override_settings=overrides, alwayson_scripts=listed)
+    return PlanRequest(**given, override_settings=overrides, alwayson_scripts=listed, page=page)

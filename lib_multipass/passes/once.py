@@ -60,6 +60,7 @@ class Stages(Part):
             if not put_off.found.by_this_job:
                 running.job.journal.known(what)
             self._key, self._latents = put_off.found.begun.stage, put_off.take(p)
+            self._note(what)
             return self._latents
         if self.not_kept.get(what) or not self.allowance or host.status.is_over():
             return make()
@@ -74,9 +75,14 @@ class Stages(Part):
             running.job.journal.known(what)
         if kept.stages.get(key) is not None:
             self._latents, self._key = latents, key
+            self._note(what)
             if put_off is not None:
                 put_off.sampled(p, key)
         return latents
+
+    def _note(self, what: str) -> None:
+        """Note under which key the last pass is kept."""
+        running.job.journal.stages.setdefault(what, []).append(self._key)
 
     def decoded(self, latents: Any, make: Callable[[], Any], asked: Any) -> Any:
         """The last pass in pixels, from an earlier job if it was decoded in the same way."""

@@ -123,8 +123,9 @@ def forecast(
         ram_reserve=kept.free.ram_reserve,
     )
     reason = decision.reason if kept.decision else "The webui's own settings decide what stays loaded."
-    not_kept = _not_kept_text(why_not_kept(situation))
-    passes = _passes(situation, roles)
+    reasons = why_not_kept(situation)
+    not_kept = _not_kept_text(reasons)
+    passes = _passes(situation, roles, [role for role in situation.again if not reasons.get(role)])
     return Forecast(passes, checkpoints, memory, kept.wish, reason, tuple(warnings), not_kept, order)
 
 
@@ -135,10 +136,16 @@ def _not_kept_text(reasons: Mapping[str, str]) -> str:
     return which and f"{which} kept for later jobs: {reasons[passes[0]]}."
 
 
-def _passes(situation: Situation, roles: Sequence[tuple[str, Checkpoint]]) -> tuple[Pass, ...]:
+def _passes(situation: Situation, roles: Sequence[tuple[str, Checkpoint]], again: Collection[str]) -> tuple[Pass, ...]:
     made = {(role, known.filename): known for role, known in roles}
     return tuple(
-        Pass(role, known.name_for_extra, situation.facts[file].architecture, situation.models[file].size)
+        Pass(
+            role,
+            known.name_for_extra,
+            situation.facts[file].architecture,
+            situation.models[file].size,
+            is_kept=role in again,
+        )
         for (role, file), known in made.items()
     )
 

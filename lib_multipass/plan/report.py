@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from lib_multipass.plan.forecast import Forecast
 from lib_multipass.words import count_text
@@ -54,6 +55,10 @@ class Journal:
     """What was taken from an earlier job instead of being made: ``FIRST_PASS``, ``ENLARGED`` or
     ``SECOND_PASS`` for each time."""
 
+    stages: dict[str, list[str]] = field(default_factory=dict)
+    """By pass, the keys under which it is kept, one for each batch."""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """What the job was asked for, see :mod:`lib_multipass.plan.again`."""
     seconds: float = 0.0
     """What the whole job took, once it is over."""
     _begun: float = field(default_factory=lambda: time.perf_counter())
