@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from html import escape
 
+from lib_multipass.plan.forecast import FACES, FIRST, SECOND
 from lib_multipass.plan.report import Journal
 from lib_multipass.words import count_text
+
+ROLES = (FIRST, SECOND, FACES)
 
 
 def told(journal: Journal | None) -> str:
@@ -24,7 +27,8 @@ def _line(what: str, checkpoint: str, took: str) -> str:
 
 def rows(journal: Journal) -> Iterator[tuple[str, str, str]]:
     """What was done, by which checkpoint, and in what time: passes, then swaps, then the rest."""
-    for (role, name), seconds in _grouped(((made.role, made.checkpoint), made.seconds) for made in journal.passes):
+    passes = sorted(journal.passes, key=lambda made: ROLES.index(made.role))  # the second one ends within the first
+    for (role, name), seconds in _grouped(((made.role, made.checkpoint), made.seconds) for made in passes):
         yield role.capitalize(), name, _times(seconds)
     for what, times in Counter(journal.not_again).items():
         yield what.capitalize(), "", "not made again" if times == 1 else f"{times} × not made again"

@@ -40,14 +40,14 @@ def with_seed(job: Mapping[str, Any], seeds: Sequence[Any] | None) -> dict[str, 
 
 
 def is_same(role: str, last: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether this pass of the last job was made from what is asked for now. A field that its webui lacks is none."""
-    return all(name in now and now[name] == last[name] for name in MADE_FROM[role] if name in last)
+    """Whether this pass of the last job was made from what is asked for now; what the page lacks counts as empty."""
+    return all(now.get(name, "") == last[name] for name in MADE_FROM[role] if name in last)
 
 
 def _plain(value: Any) -> Any:
     """A value of a page or a job: numbers may be texts there, and what is as in the first pass has words for it."""
     if isinstance(value, (list, tuple)):
-        return [*value]
+        return [*value] or ""
     if isinstance(value, str) and value.startswith("Use same"):
         return ""
     try:

@@ -603,3 +603,23 @@ def test_a_saved_default_outlives_the_title_of_its_file(start, tab_of, tmp_path)
         again.expect_plan(f"→ 2 {B} · ")
         small(again)
         assert f"Multipass checkpoint: {titles['checkpoint']}" in again.generate()
+
+
+@pytest.mark.both
+def test_a_pass_that_is_kept_is_marked(server, tab_of):
+    server.client.post("/sdapi/v1/options", {"multipass_stages": 512})
+    try:
+        tab = tab_of(server)
+        tab.tick()
+        tab.choose("script_multipass_checkpoint", B)
+        small(tab)
+        tab.generate()
+        marks = tab.part("plan").locator(".multipass-mark")
+        expect(marks).to_have_text(["kept", "kept"], timeout=10_000)
+        strength = tab.page.locator("#txt2img_denoising_strength input[type=number]")
+        strength.fill("0.4")
+        strength.blur()
+        expect(marks).to_have_text(["kept", re.compile("RAM|VRAM")], timeout=10_000)
+    finally:
+        server.client.post("/multipass/v1/release")
+        server.client.post("/sdapi/v1/options", {"multipass_stages": 0})

@@ -5,7 +5,7 @@ from lib_multipass.plan.report import Journal, Made, Swap
 
 
 def journal(**values):
-    passes = [Made("first pass", "cartoon", 3.0), Made("second pass", "photo", 4.0), Made("second pass", "photo", 5.0)]
+    passes = [Made("second pass", "photo", 4.0), Made("first pass", "cartoon", 3.0), Made("second pass", "photo", 5.0)]
     swaps = [Swap("photo", 2.0, 1), Swap("cartoon", 0.5, 0), Swap("photo", 1.0, 0)]
     return Journal(swaps, passes, ["first pass"], **{"seconds": 20.0, **values})
 
@@ -39,6 +39,6 @@ def test_before_the_first_job_there_is_nothing():
 
 def test_names_never_become_html():
     evil = "<img src=x onerror=alert(1)>"
-    html = told(Journal([Swap(evil, 1.0, 0)], [Made(evil, evil, 1.0)], [evil]))
+    html = told(Journal([Swap(evil, 1.0, 0)], [Made("faces", evil, 1.0)], [evil]))
     assert "<img" not in html.lower()
-    assert html.lower().count("&lt;img") == 5
+    assert html.lower().count("&lt;img") == 4
