@@ -67,7 +67,7 @@ class Bar:
 
     place: str
     total: int
-    """Bytes that there would be without the job's checkpoints."""
+    """Bytes that there would be without any loaded checkpoint."""
     parts: tuple[Part, ...]
     lacking: int = 0
     """Bytes that the parts take beyond that."""
@@ -122,13 +122,10 @@ def _not_again(made: Pass) -> str:
 def bar_of(plan: Forecast) -> Bar | None:
     """Who takes how much of the memory that matters; None where it cannot be told how much there is."""
     memory = plan.memory
-    place = VRAM if memory.vram_free is not None else RAM
-    free, needed = (memory.vram_free, memory.vram_needed) if place == VRAM else (memory.ram_free, memory.ram_needed)
-    if free is None:
+    place = VRAM if memory.vram_room is not None else RAM
+    total, needed = (memory.vram_room, memory.vram_needed) if place == VRAM else (memory.ram_room, memory.ram_needed)
+    if total is None:
         return None
-    total = free + sum(kept.bytes for kept in plan.checkpoints if kept.now == place)
-    if place == VRAM and memory.vram_total is not None:
-        total = min(total, memory.vram_total)
     parts = [*_checkpoints(plan, place, needed), *_set_aside(plan, place)]
     left = total - sum(part.bytes for part in parts)
     if left > 0:

@@ -51,6 +51,9 @@ class MemoryReport:
     ram_free: int | None = None
     ram_needed: int = 0
     ram_reserve: int = 0
+    vram_room: int | None = None
+    """What there would be without any loaded checkpoint: those of other jobs go when their place is needed."""
+    ram_room: int | None = None
 
 
 @dataclass(frozen=True)

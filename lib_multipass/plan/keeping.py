@@ -21,6 +21,7 @@ from lib_multipass.memory.placement import (
     Model,
     decide,
 )
+from lib_multipass.memory.room import Room
 from lib_multipass.memory.working import reserve
 from lib_multipass.plan.forecast import Forecast, Kept, MemoryReport, Pass
 from lib_multipass.plan.hires import why_not_kept
@@ -112,6 +113,7 @@ def forecast(
     machine, decision = situation.machine, kept.decision or Decision({})
     places = decision.places if kept.decision else _as_set(kept.models, machine)
     checkpoints = tuple(Kept(model.name, model.size, model.place, places[model.file]) for model in kept.models)
+    room = Room(kept.models, kept.free, situation.others)
     memory = MemoryReport(
         vram_free=kept.free.vram,
         vram_total=None if machine.vram is None else machine.vram[1],
@@ -121,6 +123,8 @@ def forecast(
         ram_free=kept.free.ram,
         ram_needed=decision.ram,
         ram_reserve=kept.free.ram_reserve,
+        vram_room=None if room.vram is None else room.vram + kept.free.vram_reserve,
+        ram_room=None if room.ram is None else room.ram + kept.free.ram_reserve,
     )
     reason = decision.reason if kept.decision else "The webui's own settings decide what stays loaded."
     reasons = why_not_kept(situation)
