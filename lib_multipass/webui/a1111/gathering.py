@@ -59,7 +59,7 @@ def of_request(request: Any, roles: Roles, adetailer_args: Sequence[Any]) -> Sit
         adetailer_args: ADetailer's arguments in it.
     """
     found = _gather(request, roles, adetailer.in_request(adetailer_args, roles), {})
-    return replace(found, again=_again({**vars(request), **request.page}, roles))
+    return replace(found, again=_again({**vars(request), **getattr(request, "page", {})}, roles))
 
 
 def _again(given: Mapping[str, Any], roles: Roles) -> tuple[str, ...]:
