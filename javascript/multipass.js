@@ -13,6 +13,7 @@
     var askedAt = 0; // 0 once the answer is here
     var stale = true; // the line does not show the page's state
     var ticked = false;
+    var generating = false;
     var byHand = false; // somebody is just clicking the panel's title, or pressing a key on it
 
     function find(id) {
@@ -77,17 +78,10 @@
         setTimeout(onChanged, STORED);
     }
 
-    /* The line's place has a fixed height; where there is more to read, the keyboard must reach it to scroll. */
-    function letScroll() {
-        var line = gradioApp().querySelector('.prose.multipass-plan');
-        line.tabIndex = line.scrollHeight > line.clientHeight ? 0 : -1;
-    }
-
     function onAnswered() {
         askedAt = 0;
         if (isThere()) {
             mark();
-            letScroll();
         }
         askSoon();
     }
@@ -187,6 +181,10 @@
     }
 
     function onGeneration() {
+        if (generating && !isGenerating()) {
+            stale = true; // what lies where, and what there is to tell of the last job
+        }
+        generating = isGenerating();
         if (isThere()) {
             part('swap').disabled = isGenerating();
         }

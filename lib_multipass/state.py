@@ -116,6 +116,8 @@ class Kept:
     """What moves loaded models that wait in RAM."""
     pins: Any = None
     """What is page-locked for them; None before anything was."""
+    last: Any = None
+    """What the last finished job has to tell, a :class:`lib_multipass.plan.report.Journal`."""
     stages: Store = field(default_factory=Store)
     """Both passes and enlarged pictures, by what they were made from."""
 

@@ -78,6 +78,13 @@ FINALLY = [
         (f"{PROGRESS}::test_passes_loads_and_faces_are_named",),
     ),
     Mutation(
+        "a-pass-takes-times-after-its-end",
+        "plan/report.py",
+        "            self._running.pop()",
+        "            pass",
+        ("unit/test_forecast.py::test_a_pass_that_fails_has_ended",),
+    ),
+    Mutation(
         "the-first-pass-is-never-over",
         "passes/first_pass.py",
         "        finally:\n            first.sampling = None",

@@ -1,23 +1,28 @@
-"""Takes the pictures of the panel in docs/: light, dark, on a narrow page, and with a warning.
+"""Takes the pictures of the panel in docs/: light, dark, narrow, with a warning, with memory full, and after a job.
 
     python dev.py screenshots [--out docs]
 
-On the first webui in ``MULTIPASS_WEBUI``, or on the miniature when there is none.
+On the first webui in ``MULTIPASS_WEBUI``, or on the miniature when there is none. The job is made with the tests' small
+checkpoints; for the other pictures their files are exchanged for headers of full-size ones, which a plan goes by.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from support import webuis
 from support.browser import Tab, chromium
+from support.layouts import header, sd1, sdxl, write_hollow
 
 NAMES = {"alpha": "virileMotion_v1", "beta": "virileReality_v30", "gamma": "portraitPlus_v10"}
 DETAILER = "script_txt2img_adetailer_ad_main_accordion"
 SHOTS = {"panel": ("light", 1280), "panel-dark": ("dark", 1280), "panel-narrow": ("light", 360)}
-WARNING = "panel-warning"
+WARNING, FULL, KEPT = "panel-warning", "panel-full", "panel-kept"
+PIXELS = "Lanczos"
 
 
 def rename(server: webuis.Server) -> None:
@@ -57,32 +62,77 @@ def shoot(tab: Tab, path: Path) -> None:
     print(path)
 
 
+def enlarge(server: webuis.Server) -> None:
+    """Let the checkpoints look like full-size ones; the selected one stays loaded as it is."""
+    server.client.post("/multipass/v1/release")
+    folder = server.data / "models" / "Stable-diffusion"
+    for name, shapes in (("alpha", sd1()), ("beta", sd1()), ("gamma", sdxl())):
+        path = folder / f"{NAMES[name]}.safetensors"
+        before = path.stat()
+        write_hollow(path, header(shapes))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # the webui goes on with its hash
+
+
+def after_a_job(tab: Tab, path: Path) -> None:
+    """Both passes are kept, and the last job is folded out."""
+    prepare(tab)
+    for name, value in {"txt2img_width": 64, "txt2img_height": 64, "txt2img_steps": 4}.items():
+        field = tab.page.locator(f"#{name} input[type=number]")
+        field.fill(str(value))
+        field.blur()
+    seed = tab.page.locator("#txt2img_seed input").first
+    seed.fill("7")
+    seed.blur()
+    tab.generate()
+    tab.part("last").locator("summary").first.click()
+    shoot(tab, path)
+
+
+def with_a_warning(tab: Tab, path: Path) -> None:
+    prepare(tab)
+    tab.flip("txt2img_hr")
+    tab.expect_plan("Hires. fix is off")
+    tab.fold_out()
+    tab.choose("script_multipass_vae", "None")
+    shoot(tab, path)
+
+
+def with_memory_full(tab: Tab, path: Path) -> None:
+    """Of RAM on a webui without a device: most of it is set aside."""
+    free = tab.server.client.get("/multipass/v1/state")["memory"]["ram_free"]
+    tab.server.client.post("/sdapi/v1/options", {"multipass_ram_reserve": round(free / 1e9 - 3, 1)})
+    prepare(tab)
+    tab.choose("txt2img_hr_upscaler", PIXELS)
+    tab.choose("script_multipass_checkpoint", NAMES["gamma"])
+    tab.expect_plan("will be loaded every time")
+    shoot(tab, path)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=webuis.REPOSITORY / "docs")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     webui = (webuis.given() or webuis.miniatures())[0]
+    kept = {"multipass_stages": 512}
     with (
         tempfile.TemporaryDirectory() as folder,
-        webuis.running(webui, Path(folder) / "webui") as server,
+        webuis.running(webui, Path(folder) / "webui", config=kept) as server,
         chromium() as browser,
     ):
         rename(server)
-        for name, (theme, width) in SHOTS.items():
+
+        def take(name: str, how: Callable[[Tab, Path], None], theme: str = "light", width: int = 1280) -> None:
             page = browser.new_page(viewport={"width": width, "height": 2400})
-            tab = Tab(page).go_to(server, f"?__theme={theme}")
-            prepare(tab)
-            shoot(tab, options.out / f"{name}.png")
+            how(Tab(page).go_to(server, f"?__theme={theme}"), options.out / f"{name}.png")
             page.close()
-        page = browser.new_page(viewport={"width": 1280, "height": 2400})
-        tab = Tab(page).go_to(server, "?__theme=light")
-        prepare(tab)
-        tab.flip("txt2img_hr")
-        tab.expect_plan("Hires. fix is off")
-        tab.fold_out()
-        tab.choose("script_multipass_vae", "None")
-        shoot(tab, options.out / f"{WARNING}.png")
+
+        take(KEPT, after_a_job)
+        enlarge(server)
+        for name, (theme, width) in SHOTS.items():
+            take(name, lambda tab, path: [prepare(tab), shoot(tab, path)], theme, width)
+        take(WARNING, with_a_warning)
+        take(FULL, with_memory_full)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ class PlanRequest:
     refiner_switch_at: float | None = None
     override_settings: dict[str, Any] = field(default_factory=dict)
     alwayson_scripts: dict[str, Any] = field(default_factory=dict)
+    page: dict[str, Any] = field(default_factory=dict)
+    """What the page says besides, by the names of the job's fields: whether a kept pass is asked for again."""
 
 
 def plan_of(request: PlanRequest) -> Forecast:

@@ -15,7 +15,7 @@ from lib_multipass.job.jobs import Job, end_running
 from lib_multipass.passes.ahead import Ahead
 from lib_multipass.passes.first_pass import FirstPass
 from lib_multipass.passes.gauge import Gauge
-from lib_multipass.plan import axes, unshared
+from lib_multipass.plan import again, axes, unshared
 from lib_multipass.plan.args import PassArgs
 from lib_multipass.plan.decide import Plan, decide
 from lib_multipass.plan.roles import roles_of
@@ -57,9 +57,10 @@ def _run(p: Any, args: PassArgs) -> None:
     """Resolve, gather, decide, declare, run; a job that cannot begin is over at once."""
     files = host.vaes.names(), host.vaes.module_names()
     roles = roles_of(args, host.checkpoints.base_of(p), host.checkpoints.known(), *files)
-    plan = decide(roles, host.gathering.of_job(p, roles))
+    plan, asked = decide(roles, host.gathering.of_job(p, roles)), dict(vars(p))
     _declare(p, plan)
     job = Job(p, plan)
+    job.journal.asked = again.asked(asked, roles)
     try:
         job.begin(p)
         kept.has_swapped = True
@@ -109,6 +110,9 @@ def postprocess(p: Any, processed: Any) -> None:
     if gauge is not None:
         gauge.read(missing)
     job.end()
+    job.journal.close()
+    job.journal.asked = again.with_seed(job.journal.asked, p.all_seeds)
+    kept.last = job.journal
     log.info(job.journal.line(job.plan.forecast))
     _tell_of_shares(p, processed, job.plan)
 

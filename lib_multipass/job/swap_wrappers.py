@@ -38,7 +38,7 @@ def governed(original: Callable) -> Callable:
         now = host.models.active()
         if running.job is not None and now is not None and (before is None or now.filename != before.filename):
             swap = Swap(now.name_for_extra, time.perf_counter() - started, kept.loads - loads)
-            running.job.journal.swaps.append(swap)
+            running.job.journal.swapped(swap)
             _follow(before, now)
         return result
 

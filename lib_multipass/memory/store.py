@@ -21,6 +21,10 @@ class Store:
     def __len__(self) -> int:
         return len(self._known)
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether there is a value, which does not count as used."""
+        return key in self._known
+
     def get(self, key: Hashable) -> Any:
         """The value of a key, which counts as used now; None without one."""
         found = self._known.get(key)

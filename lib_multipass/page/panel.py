@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from lib_multipass.api.release import release
-from lib_multipass.page import choices, exchange, paste, planline
+from lib_multipass.page import choices, drawing, exchange, paste, planline
 from lib_multipass.plan import args as fields
 from lib_multipass.webui import host
 
@@ -43,7 +43,7 @@ def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
     made: dict[str, Any] = {}
     off, title = fields.default("enabled"), fields.label("enabled")
     with host.ui.InputAccordion(off, label=title, elem_id=elem_id("enabled")) as made["enabled"]:
-        line = gr.HTML(elem_id=elem_id("plan"), elem_classes="multipass-plan")
+        line = gr.HTML(drawing.sketch(), elem_id=elem_id("plan"), elem_classes="multipass-plan")
         pasting = paste.Paste(elem_id)
         with gr.Row(elem_classes="multipass-row"):
             with gr.Row(elem_classes="multipass-checkpoint"):
@@ -54,12 +54,13 @@ def panel(elem_id: Callable[[str], str]) -> tuple[list[Any], list[tuple]]:
             with gr.Row(elem_classes="multipass-row"):
                 made |= {name: _control(name, elem_id) for name in fields.FIELDS if name not in made}
             _release_row(elem_id)
+        last = gr.HTML(value="", visible=False, elem_id=elem_id("last"), elem_classes="multipass-last")
         ask = _unsaved(gr.Button("Plan", visible=False, elem_id=elem_id("ask")))
     files = {name: made[name] for name in choices.OFFERED}
     refresh.click(fn=partial(choices.refresh, files), inputs=[*files.values()], outputs=[*files.values()])
     # Pages are built one at a time, before they are served.
     _Built.files = files
-    _Built.plan_line = planline.PlanLine(line, ask, [made[name] for name in fields.FIELDS], pasting.base)
+    _Built.plan_line = planline.PlanLine(line, last, ask, [made[name] for name in fields.FIELDS], pasting.base)
     return [made[name] for name in fields.FIELDS], pasting.fields(made, choices.OFFERED)
 
 

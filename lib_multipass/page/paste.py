@@ -118,7 +118,9 @@ _INSTEAD: Mapping[str, Callable[[Any, dict], Any]] = {
 
 
 def _note(params: dict) -> dict:
-    notes = read(params).notes
+    """What was not understood; the plan line says what is missing, as long as it is."""
+    pasted = read(params)
+    notes = pasted.notes[pasted.missing :]
     lines = "".join(f'<p class="multipass-warning">{escape(note)}</p>' for note in notes)
     return gr.update(value=lines, visible=bool(lines))
 

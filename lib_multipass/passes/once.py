@@ -58,8 +58,9 @@ class Stages(Part):
         put_off = None if self.in_hires else running.part(PutOff)
         if put_off is not None and put_off.found is not None:
             if not put_off.found.by_this_job:
-                running.job.journal.not_again.append(what)
+                running.job.journal.known(what)
             self._key, self._latents = put_off.found.begun.stage, put_off.take(p)
+            self._note(what)
             return self._latents
         if self.not_kept.get(what) or not self.allowance or host.status.is_over():
             return make()
@@ -71,12 +72,17 @@ class Stages(Part):
             latents = sampled.made(p, make, key, self.allowance)
         else:
             latents = sampled.again(p, found)
-            running.job.journal.not_again.append(what)
+            running.job.journal.known(what)
         if kept.stages.get(key) is not None:
             self._latents, self._key = latents, key
+            self._note(what)
             if put_off is not None:
                 put_off.sampled(p, key)
         return latents
+
+    def _note(self, what: str) -> None:
+        """Note under which key the last pass is kept."""
+        running.job.journal.stages.setdefault(what, []).append(self._key)
 
     def decoded(self, latents: Any, make: Callable[[], Any], asked: Any) -> Any:
         """The last pass in pixels, from an earlier job if it was decoded in the same way."""
@@ -111,7 +117,7 @@ class Stages(Part):
         key = _key_of("enlarged picture", lambda: asked[1])
         found = kept.stages.get(key) if key else None
         if found is not None:
-            running.job.journal.not_again.append(ENLARGED)
+            running.job.journal.known(ENLARGED)
             return found.copy()
         made = make()
         if key and not host.status.is_over() and not host.stages.is_plain(asked[0], made):

@@ -18,11 +18,13 @@ from typing import Any
 
 from lib_multipass.passes.put_off import PutOff
 from lib_multipass.plan.decide import Plan
+from lib_multipass.plan.forecast import FACES, FIRST, SECOND
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import Part, running
 from lib_multipass.webui import host
 
-_FIRST, _SECOND, _FACES = "Pass 1 of 2", "Pass 2 of 2", "faces"
+_NAMES = {FIRST: "Pass 1 of 2", SECOND: "Pass 2 of 2", FACES: "faces"}
+"""What people read, by the role of the pass."""
 
 
 class Progress(Part):
@@ -31,14 +33,14 @@ class Progress(Part):
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.stage: str | None = None
-        """What is being sampled; None between the passes."""
+        """The role of the pass that is being sampled; None between the passes."""
         self.text: str | None = None
         self.job: str | None = None
         self.job_before = ""
 
     def begin(self) -> None:
         """A job is declared; its first checkpoint may have to be loaded yet."""
-        self.say(_text(_FIRST, self._plan.base))
+        self.say(_text(FIRST, self._plan.base))
 
     def say(self, text: str) -> None:
         """Write what runs."""
@@ -72,11 +74,12 @@ class Progress(Part):
 
     @contextmanager
     def at(self, stage: str, checkpoint: Checkpoint | None) -> Iterator[None]:
-        """While this stage is sampled."""
+        """While this stage is sampled; the job's journal notes how long it takes."""
         outer, self.stage = self.stage, stage
         self.say(_text(stage, checkpoint))
         try:
-            yield
+            with running.job.journal.making(stage, "" if checkpoint is None else checkpoint.name_for_extra):
+                yield
         finally:
             self.stage = outer
 
@@ -89,7 +92,7 @@ def first_pass(original: Callable) -> Callable:
         told = running.part_of(self, Progress)
         if told is None or host.features.finished_picture(self) is not None:
             return original(self, *args, **kwargs)
-        with told.at(_FIRST, _first_checkpoint()):
+        with told.at(FIRST, _first_checkpoint()):
             return original(self, *args, **kwargs)
 
     return sample
@@ -109,7 +112,7 @@ def hires_pass(original: Callable) -> Callable:
         told = running.part_of(self, Progress)
         if told is None or host.status.is_over():
             return original(self, *args, **kwargs)
-        with told.at(_SECOND, running.job.plan.second):
+        with told.at(SECOND, running.job.plan.second):
             return original(self, *args, **kwargs)
 
     return sample_hr_pass
@@ -123,11 +126,11 @@ def faces(original: Callable) -> Callable:
         told = running.part(Progress)
         if told is None or not getattr(self, "_ad_inner", False):
             return original(self, *args, **kwargs)
-        with told.at(_FACES, host.models.active()):
+        with told.at(FACES, host.models.active()):
             return original(self, *args, **kwargs)
 
     return sample
 
 
 def _text(stage: str, checkpoint: Checkpoint | None) -> str:
-    return stage if checkpoint is None else f"{stage}: {checkpoint.name_for_extra}"
+    return _NAMES[stage] if checkpoint is None else f"{_NAMES[stage]}: {checkpoint.name_for_extra}"

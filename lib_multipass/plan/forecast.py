@@ -22,6 +22,8 @@ class Pass:
     architecture: str
     bytes: int
     """What the checkpoint takes once loaded, estimated from the file's header."""
+    is_kept: bool = False
+    """Whether the last job's is kept, so that one from the same is not made again."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,14 @@ class MemoryReport:
     vram_total: int | None = None
     vram_needed: int = 0
     vram_reserve: int = 0
+    vram_pictures: int = 0
+    """Of the reserve, what is for the pictures."""
     ram_free: int | None = None
     ram_needed: int = 0
     ram_reserve: int = 0
+    vram_room: int | None = None
+    """What there would be without any loaded checkpoint: those of other jobs go when their place is needed."""
+    ram_room: int | None = None
 
 
 @dataclass(frozen=True)

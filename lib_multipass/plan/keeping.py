@@ -21,6 +21,7 @@ from lib_multipass.memory.placement import (
     Model,
     decide,
 )
+from lib_multipass.memory.room import Room
 from lib_multipass.memory.working import reserve
 from lib_multipass.plan.forecast import Forecast, Kept, MemoryReport, Pass
 from lib_multipass.plan.hires import why_not_kept
@@ -113,18 +114,23 @@ def forecast(
     machine, decision = situation.machine, kept.decision or Decision({})
     places = decision.places if kept.decision else _as_set(kept.models, machine)
     checkpoints = tuple(Kept(model.name, model.size, model.place, places[model.file]) for model in kept.models)
+    room = Room(kept.models, kept.free, situation.others)
     memory = MemoryReport(
         vram_free=kept.free.vram,
         vram_total=None if machine.vram is None else machine.vram[1],
         vram_needed=decision.vram,
         vram_reserve=kept.free.vram_reserve,
+        vram_pictures=kept.free.vram_reserve - machine.vram_reserve,
         ram_free=kept.free.ram,
         ram_needed=decision.ram,
         ram_reserve=kept.free.ram_reserve,
+        vram_room=None if room.vram is None else room.vram + kept.free.vram_reserve,
+        ram_room=None if room.ram is None else room.ram + kept.free.ram_reserve,
     )
     reason = decision.reason if kept.decision else "The webui's own settings decide what stays loaded."
-    not_kept = _not_kept_text(why_not_kept(situation))
-    passes = _passes(situation, roles)
+    reasons = why_not_kept(situation)
+    not_kept = _not_kept_text(reasons)
+    passes = _passes(situation, roles, [role for role in situation.again if not reasons.get(role)])
     return Forecast(passes, checkpoints, memory, kept.wish, reason, tuple(warnings), not_kept, order)
 
 
@@ -135,10 +141,16 @@ def _not_kept_text(reasons: Mapping[str, str]) -> str:
     return which and f"{which} kept for later jobs: {reasons[passes[0]]}."
 
 
-def _passes(situation: Situation, roles: Sequence[tuple[str, Checkpoint]]) -> tuple[Pass, ...]:
+def _passes(situation: Situation, roles: Sequence[tuple[str, Checkpoint]], again: Collection[str]) -> tuple[Pass, ...]:
     made = {(role, known.filename): known for role, known in roles}
     return tuple(
-        Pass(role, known.name_for_extra, situation.facts[file].architecture, situation.models[file].size)
+        Pass(
+            role,
+            known.name_for_extra,
+            situation.facts[file].architecture,
+            situation.models[file].size,
+            is_kept=role in again,
+        )
         for (role, file), known in made.items()
     )
 

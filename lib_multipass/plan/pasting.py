@@ -27,6 +27,8 @@ class Pasted:
     """The checkpoints that names lead to, by field name."""
     notes: tuple[str, ...] = ()
     """Sentences for the user: what is missing, what was not understood."""
+    missing: int = 0
+    """How many of them, the first ones, say what is missing."""
 
 
 def read(
@@ -61,9 +63,10 @@ def read(
                 found[name] = resolve(values[name], known, fields.label(name))
     with _noting(notes):
         values["vae"] = resolve_choice(values["vae"], vaes, modules)
+    missing = len(notes)
     if strange:
         notes.append(_about_strange({key: str(params[key]) for key in strange}, params.get(VERSION_KEY)))
-    return Pasted(values, found, tuple(notes))
+    return Pasted(values, found, tuple(notes), missing)
 
 
 _READERS: Mapping[type, Callable[[str], Any]] = {

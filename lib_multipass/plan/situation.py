@@ -139,5 +139,7 @@ class Situation:
     """The order of the passes that is wished for."""
     early_scripts: Sequence[str] | None = ()
     """Scripts that may look at the active checkpoint before a first pass is there, by their names."""
+    again: Collection[str] = ()
+    """Passes that the last job has made from the same, as far as a request tells, and that are kept."""
     is_sent: bool = False
     """Whether other webuis were sent their shares of the job already."""

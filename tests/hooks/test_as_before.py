@@ -72,6 +72,7 @@ FOR_GOOD = {
     "state.kept.as_loaded": "what the weights of files are",
     "state.kept.embeddings": "which embeddings fit which text encoder, read once",
     "state.kept.has_swapped": "whether a job of ours has ever run",
+    "state.kept.last": "what the last job has to tell",
     "state.kept.lacks": "what ran out of memory in this run",
     "state.kept.measured": "what pictures took of the memory in this run",
     "state.kept.lent": "whose part a checkpoint has, until it is loaded otherwise",
@@ -93,7 +94,7 @@ WITH_THE_JOB = {
     **dict.fromkeys(("FirstPass.added_later", "FirstPass.copied"), "for its infotexts"),
     **dict.fromkeys(("FirstPass.pictures", "FirstPass.infotexts", "FirstPass.numbers"), "its first passes"),
     **dict.fromkeys((f"Gauge.{name}" for name in ("_before", "_checked", "_failed", "_failures", "_lack")), "read"),
-    "Job.journal": "its swaps",
+    "Job.journal": "its passes and swaps",
     "PutOff._decided": "the number of its last batch",
     **dict.fromkeys(("Progress.job", "Progress.job_before", "Progress.text"), "what it said last"),
 }

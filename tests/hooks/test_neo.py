@@ -59,11 +59,12 @@ def keep(neo: Neo, *names: str, besides: tuple[str, ...] = ()) -> None:
 
 def begin_job(neo: Neo, first: str, **fields) -> SimpleNamespace:
     """A job of Multipass runs from now on, with this first pass."""
+    from lib_multipass.plan.report import Journal
+
     p = neo.processing.StableDiffusionProcessingTxt2Img()
     vars(p).update(fields)
     plan = SimpleNamespace(base=neo.checkpoints[first])
-    journal = SimpleNamespace(swaps=[])
-    neo.state.running.job = SimpleNamespace(owner=lambda: p, plan=plan, parts={}, journal=journal, number=1)
+    neo.state.running.job = SimpleNamespace(owner=lambda: p, plan=plan, parts={}, journal=Journal(), number=1)
     return p
 
 

@@ -22,7 +22,7 @@ def test_nothing_while_off(host):
 
 def test_what_is_to_be_chosen_first(host):
     text = line_of(host, enabled=True)
-    assert "<p>Choose the checkpoint for the second pass.</p>" in text
+    assert '<p class="multipass-spoken">Choose the checkpoint for the second pass.</p>' in text
     assert "warning" not in text
 
 
@@ -30,7 +30,7 @@ def test_the_line_says_what_will_happen(host):
     host.run(host.job())
     text = line_of(host, enabled=True, checkpoint=B, enable_hr=True, width=512, height=512)
     assert text.startswith('<div data-changed="" data-missing="">')
-    assert f"<p>1 {A} · unknown · " in text
+    assert f'<p class="multipass-spoken">1 {A} · unknown · ' in text
     assert f"→ 2 {B} · " in text
     assert "2 checkpoints stay in RAM" in text
     assert "warning" not in text
@@ -41,6 +41,21 @@ def test_what_is_wrong_stands_there_too(host):
     text = line_of(host, enabled=True, checkpoint="<img src=x onerror=alert(1)>")
     assert "there is no checkpoint" in text
     assert "<img" not in text
+
+
+def test_every_file_that_is_not_there_is_told_once(host):
+    text = line_of(host, enabled=True, checkpoint="nowhere", adetailer="never", vae="lost.pt", enable_hr=True)
+    for sentence in ("there is no checkpoint &#x27;nowhere", "there is no checkpoint &#x27;never", "there is no VAE"):
+        assert text.count(sentence) == 1
+
+
+def test_without_a_plan_the_drawing_has_its_place(host):
+    """So that the page does not jump when there is one."""
+    for values in ({}, {"checkpoint": "nowhere"}, {"checkpoint": B}):
+        text = line_of(host, enabled=True, enable_hr=True, **values)
+        assert text.count('class="multipass-bar"') == text.count('class="multipass-legend"') == 1
+        assert text.count('class="multipass-chip') == 2
+        assert text.index("multipass-legend") < text.index("<p")
 
 
 def test_what_stands_folded_and_is_changed_is_named(host):
@@ -55,7 +70,7 @@ def test_the_field_with_a_missing_file_is_named(host, name, field):
 
 def test_an_override_of_the_checkpoint_counts(host):
     text = line_of(host, enabled=True, checkpoint=B, enable_hr=True, override_settings=[f"Model hash: {C}"])
-    assert f"<p>1 {C} · " in text
+    assert f'<p class="multipass-spoken">1 {C} · ' in text
 
 
 def test_a_refiner_counts_while_it_is_ticked(host):
@@ -73,9 +88,10 @@ def test_one_event_asks_and_every_component_tells_of_its_changes(host):
     from lib_multipass.plan import args
 
     demo = host.ui.create_ui()
-    asking = [event for event in demo.dependencies if event["outputs"] == _ids(demo, "script_multipass_plan")]
+    asking = [event for event in demo.dependencies if event["outputs"][:1] == _ids(demo, "script_multipass_plan")]
     refiner = {name for name in planline.WATCHED.values() if name.startswith("refiner")}  # the miniature has none
-    watched = len(planline.WATCHED) - len(refiner) + 1  # the checkpoint of a pasted picture
+    styles = {"txt2img_styles"}  # nor these
+    watched = len(planline._NAMES) - len(refiner) - len(styles) + 1  # the checkpoint of a pasted picture
     assert [len(event["inputs"]) for event in asking] == [watched + len(args.FIELDS) + _faces(host)]
     telling = [event for event in demo.dependencies if event["js"] == planline.CHANGED]
     tabs = _faces(host) - 2
@@ -168,3 +184,28 @@ def test_nothing_is_offered_where_the_settings_are_frozen(host, monkeypatch):
     text = line_of(host, enabled=True, checkpoint=C, enable_hr=True, pasted_base=B)
     assert f"was made with {B}, not with {A}" in text
     assert "<button" not in text
+
+
+@pytest.fixture
+def asked(host, monkeypatch):
+    """What the page is answered: its line, and what it tells of the last job."""
+    from lib_multipass.state import kept
+
+    monkeypatch.setattr(kept, "last", None)
+    demo = host.ui.create_ui()
+    ids = _ids(demo, "script_multipass_plan") + _ids(demo, "script_multipass_last")
+    (number,) = [number for number, event in enumerate(demo.dependencies) if event["outputs"] == ids]
+    values = [demo.blocks[known].value for known in demo.dependencies[number]["inputs"]]
+    return lambda: demo.fns[number].fn(*values)[1]
+
+
+def test_the_last_job_is_told_with_the_plan(host, asked):
+    assert (asked()["value"], asked()["visible"]) == ("", False)
+    host.run(host.job(True, B, enable_hr=True))
+    told = asked()
+    assert told["visible"] is True
+    assert "<summary>Last job: " in told["value"]
+    for what, name in (("First pass", A), ("Second pass", B), ("Swap", B)):
+        assert f'<th scope="row">{what}</th><td>{name}</td><td>' in told["value"]
+    host.run(host.job())
+    assert asked() == told  # a job without Multipass tells nothing

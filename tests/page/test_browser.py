@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,29 @@ def test_the_plan_follows_the_page(tab):
         tab.expect_plan(f"faces: {B}")
 
 
+def test_the_drawing_is_seen_and_the_sentence_is_heard(tab):
+    tab.tick()
+    tab.choose("script_multipass_checkpoint", B)
+    tab.expect_plan(f"1 {A} · ")
+    sentence, drawing = tab.part("plan").locator(".multipass-spoken").first, tab.part("plan").locator(DRAWING).first
+    box = sentence.bounding_box()
+    assert max(box["width"], box["height"]) <= 1
+    assert sentence.evaluate("one => one.innerText").startswith(f"1 {A} · ")
+    assert "multipass-chip" not in tab.part("plan").aria_snapshot()
+    assert tab.part("plan").aria_snapshot().count(A) == 1
+    expect(drawing.locator(".multipass-name")).to_have_text([A, B])
+    chips = [chip.bounding_box() for chip in drawing.locator(".multipass-chip").all()]
+    assert chips[0]["y"] == chips[1]["y"]
+    assert chips[0]["x"] + chips[0]["width"] <= chips[1]["x"]
+    fills = drawing.locator(".multipass-bar i").evaluate_all(
+        "all => all.map(one => getComputedStyle(one).backgroundImage + getComputedStyle(one).backgroundColor)"
+    )
+    assert len(fills) == len({*fills}) >= 3  # told apart by more than their colours, see style.css
+
+
+DRAWING = ".multipass-drawing"
+
+
 def test_nothing_is_asked_for_while_the_panel_is_closed(tab):
     tab.choose("txt2img_hr_upscaler", "Lanczos") if tab.is_ticked("txt2img_hr") else None
     tab.choose("setting_sd_model_checkpoint", C)
@@ -206,7 +230,7 @@ def test_nothing_is_asked_for_while_the_panel_is_closed(tab):
     tab.choose("setting_sd_model_checkpoint", A)
     tab.settle()
     assert tab.plans == asked
-    expect(tab.part("plan").locator("p").first).to_be_hidden()
+    expect(tab.part("plan").locator(".multipass-drawing").first).to_be_hidden()
     tab.tick()
     tab.expect_plan(f"1 {A} · ")
 
@@ -287,6 +311,31 @@ def test_release_says_what_was_freed(tab):
     tab.wait(lambda: tab.value("script_multipass_note").startswith(f"Released {B}: "))
 
 
+@pytest.mark.both
+def test_the_last_job_is_told_and_the_keyboard_folds_it_out(tab):
+    tab.tick()
+    tab.choose("script_multipass_checkpoint", B)
+    tab.expect_plan(f"1 {A} · ")
+    small(tab)
+    tab.settle()
+    last, asked = tab.part("last"), tab.plans
+    before = height_of(tab)
+    tab.generate()
+    summary = last.locator("summary").first
+    expect(summary).to_contain_text(re.compile(r"Last job: \d+\.\d s, \d swap"), timeout=10_000)
+    tab.settle()
+    assert tab.plans == asked + 1
+    assert height_of(tab) - before <= 2 * LINE_HEIGHT  # itself, and the space before it
+    expect(last.locator("table").first).to_be_hidden()
+    summary.focus()
+    tab.page.keyboard.press("Enter")
+    expect(last.locator("tr").filter(has_text="Second pass").first).to_contain_text(B)
+    tab.choose("script_multipass_adetailer", "Same as first pass")  # the plan is asked for again
+    tab.settle()
+    assert tab.plans == asked + 2
+    expect(last.locator("table").first).to_be_visible()
+
+
 def test_refresh_keeps_the_choice_and_finds_new_files(tab):
     tab.tick()
     tab.choose("script_multipass_checkpoint", B)
@@ -318,6 +367,7 @@ def test_a_pasted_checkpoint_that_is_not_here_stays_visible(tab):
     )
     assert tab.value("script_multipass_checkpoint") == name
     tab.expect_plan(f"there is no checkpoint '{name}'")
+    assert tab.part("enabled").inner_text().count("there is no checkpoint") == 1
     assert tab.part("plan").locator("img").count() == 0
     assert tab.page.title() != "1"
 
@@ -383,35 +433,46 @@ def test_nothing_jumps_in_either_theme(server, tab_of, theme):
     shown = tab_of(server, f"?__theme={theme}")
     shown.tick()
     shown.expect_plan("Choose")
-    height = shown.part("enabled").bounding_box()["height"]
+    heights = [height_of(shown)]
     shown.choose("script_multipass_checkpoint", B)
     shown.expect_plan(f"→ 2 {B} · ")
+    heights.append(height_of(shown))
     shown.flip("txt2img_hr")
     shown.expect_plan("Hires. fix is off")
-    shown.page.locator(LINE).evaluate("line => { line.innerHTML = line.innerHTML.repeat(9); }")
-    assert shown.part("enabled").bounding_box()["height"] == height
-    assert shown.page.locator(LINE).evaluate("line => line.scrollHeight > line.clientHeight")
+    heights.append(height_of(shown))
+    assert heights == sorted(heights)
+    assert max(after - before for before, after in pairwise(heights)) <= LINE_HEIGHT
+    for name in ("role", "mark", "name", "about", "legend"):
+        assert contrast(*shown.part("plan").locator(f".multipass-{name}").first.evaluate(COLOURS)) >= 4.5, name
     warning = shown.part("plan").locator(".multipass-warning").first
     assert contrast(*warning.evaluate(COLOURS)) >= 4.5
-    assert contrast(*shown.part("plan").locator("p").first.evaluate(COLOURS)) >= 4.5
 
 
-LINE = ".prose.multipass-plan"
+def height_of(tab: Tab) -> float:
+    tab.settle()
+    return tab.part("enabled").bounding_box()["height"]
+
+
+LINE_HEIGHT = 24
+"""Pixels of the webuis' largest line of text."""
 COLOURS = """element => {
     let behind = element;
     while (getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)') behind = behind.parentElement;
-    return [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor];
+    const own = getComputedStyle(element);
+    return [own.color, getComputedStyle(behind).backgroundColor, own.opacity];
 }"""
 
 
-def contrast(text: str, behind: str) -> float:
-    """Of two CSS colours, as WCAG 2 has it."""
-    dark, light = sorted(_luminance(colour) for colour in (text, behind))
+def contrast(text: str, behind: str, opacity: str) -> float:
+    """Of two CSS colours, the first one above the other, as WCAG 2 has it."""
+    above, below = ([int(part) for part in re.findall(r"\d+", colour)[:3]] for colour in (text, behind))
+    mixed = [float(opacity) * a + (1 - float(opacity)) * b for a, b in zip(above, below, strict=True)]
+    dark, light = sorted(map(_luminance, (mixed, below)))
     return (light + 0.05) / (dark + 0.05)
 
 
-def _luminance(colour: str) -> float:
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+def _luminance(colour: list[float]) -> float:
+    parts = [part / 255 for part in colour]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -421,6 +482,13 @@ def test_a_narrow_page(server, tab_of):
     narrow.tick()
     narrow.choose("script_multipass_checkpoint", B)
     narrow.expect_plan(f"→ 2 {B} · ")
+    chips = narrow.part("plan").locator(".multipass-chip").all()
+    first, second = (chip.bounding_box() for chip in chips)
+    assert (first["x"], first["width"]) == (second["x"], second["width"])
+    assert first["y"] + first["height"] <= second["y"]
+    name = narrow.part("plan").locator(".multipass-name").first
+    name.evaluate("name => { name.textContent = 'very_long'.repeat(20); }")
+    assert chips[0].bounding_box()["width"] == first["width"]
     narrow.fold_out()
     for name in ("plan", "checkpoint", "swap", "refresh", "adetailer", "vae", "keep", "release"):
         box = narrow.part(name).bounding_box()
@@ -535,3 +603,23 @@ def test_a_saved_default_outlives_the_title_of_its_file(start, tab_of, tmp_path)
         again.expect_plan(f"→ 2 {B} · ")
         small(again)
         assert f"Multipass checkpoint: {titles['checkpoint']}" in again.generate()
+
+
+@pytest.mark.both
+def test_a_pass_that_is_kept_is_marked(server, tab_of):
+    server.client.post("/sdapi/v1/options", {"multipass_stages": 512})
+    try:
+        tab = tab_of(server)
+        tab.tick()
+        tab.choose("script_multipass_checkpoint", B)
+        small(tab)
+        tab.generate()
+        marks = tab.part("plan").locator(".multipass-mark")
+        expect(marks).to_have_text(["kept", "kept"], timeout=10_000)
+        strength = tab.page.locator("#txt2img_denoising_strength input[type=number]")
+        strength.fill("0.4")
+        strength.blur()
+        expect(marks).to_have_text(["kept", re.compile("RAM|VRAM")], timeout=10_000)
+    finally:
+        server.client.post("/multipass/v1/release")
+        server.client.post("/sdapi/v1/options", {"multipass_stages": 0})

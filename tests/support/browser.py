@@ -89,7 +89,7 @@ class Tab:
             """() => {
                 const {components, dependencies} = window.gradio_config;
                 const line = components.find(({props}) => props.elem_id === 'script_multipass_plan').id;
-                return dependencies.findIndex(({outputs}) => outputs.length === 1 && outputs[0] === line);
+                return dependencies.findIndex(({outputs}) => outputs[0] === line);
             }"""
         )
         assert self._asks >= 0

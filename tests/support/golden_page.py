@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 WATCHED = {
@@ -18,6 +19,9 @@ WATCHED = {
 }
 """Fields of a job by the ids of the webui's components."""
 PANEL, ASK, OVERRIDES = "script_multipass_", "script_multipass_ask", "txt2img_override_settings"
+
+SEEN = re.compile(r'<div class="multipass-drawing".*</div>(?=<p)| class="multipass-spoken"')
+"""What stands beside the sentences and is hidden from screen readers; and what hides a sentence from others."""
 
 
 class Page:
@@ -49,7 +53,7 @@ class Page:
         given[OVERRIDES] = list(self._overrides(p))
         values = [given.get(elem_id, value) for elem_id, value in zip(ids, values, strict=True)]
         values[len(values) - len(faces) :] = faces
-        return self._update(*values)
+        return SEEN.sub("", self._update(*values)[0])
 
     def _overrides(self, p: Any) -> Any:
         for name, value in p.override_settings.items():

@@ -3,7 +3,7 @@
 import pytest
 
 from lib_multipass.plan.forecast import FACES, FIRST, REFINER, SECOND, Forecast, Kept, MemoryReport, Pass
-from lib_multipass.plan.report import Journal, Swap
+from lib_multipass.plan.report import Journal, Made, Swap
 from lib_multipass.words import count_text, size_text
 
 CARTOON, PHOTO = ("cartoon", "SD 1.x", 2_132_000_000), ("photo", "SDXL", 6_938_000_000)
@@ -53,6 +53,54 @@ def test_the_console_line():
     assert journal.line(plan) == f"{plan.text()} — no swap, 0 loads from disk"
     journal.swaps += [Swap("photo", 5.0, 1), Swap("cartoon", 0.5, 0), Swap("photo", 1.0, 0)]
     assert journal.line(plan) == (f"{plan.text()} — 3 swaps (to photo 2 × 3.00 s, to cartoon 0.50 s), 1 load from disk")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that pass when they are added."""
+    now = [100.0]
+    monkeypatch.setattr("lib_multipass.plan.report.time.perf_counter", lambda: now[0])
+    return now
+
+
+def test_a_pass_takes_its_own_time_alone(clock):
+    """The webui makes the second pass in the middle of the first one's function, and the swap in the second one's."""
+    journal = Journal()
+    with journal.making(FIRST, "cartoon"):
+        clock[0] += 3
+        with journal.making(SECOND, "photo"):
+            clock[0] += 5
+            journal.swapped(Swap("photo", 5.0, 1))
+            with journal.making(FIRST, "cartoon"):  # of a later batch, made ahead
+                clock[0] += 2
+            clock[0] += 4
+    clock[0] += 1
+    journal.close()
+    assert journal.passes == [Made(FIRST, "cartoon", 2.0), Made(SECOND, "photo", 4.0), Made(FIRST, "cartoon", 3.0)]
+    assert journal.seconds == 15.0
+    assert journal.summary() == "15.0 s, 1 swap, 1 load from disk"
+
+
+def test_a_pass_that_is_known_is_not_one_that_was_made(clock):
+    journal = Journal()
+    with journal.making(FIRST, "cartoon"):
+        journal.known("first pass")
+        with journal.making(SECOND, "photo"):
+            journal.known("enlarged picture")
+            clock[0] += 4
+    assert journal.passes == [Made(SECOND, "photo", 4.0)]
+    journal.close()
+    assert journal.summary() == "4.0 s, no swap, 0 loads from disk; not made again: first pass, enlarged picture"
+
+
+def test_a_pass_that_fails_has_ended(clock):
+    journal = Journal()
+    with pytest.raises(ValueError, match="broken"), journal.making(FIRST, "cartoon"):
+        raise ValueError("broken")
+    journal.swapped(Swap("photo", 1.0, 0))
+    with journal.making(FACES, "photo"):
+        clock[0] += 1
+    assert journal.passes[-1] == Made(FACES, "photo", 1.0)
 
 
 def test_numbers_for_people():

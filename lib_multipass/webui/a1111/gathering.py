@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from modules import devices, sd_vae, shared
 
 from lib_multipass.memory.headers import Facts, remembered
 from lib_multipass.memory.placement import DISK, RAM, Model
+from lib_multipass.plan.again import asked, is_same
 from lib_multipass.plan.args import SAME_MODULES, VAE_MODES
 from lib_multipass.plan.crossing import SECOND
 from lib_multipass.plan.hires import HIRES_MODULES, SAME_CHECKPOINT
@@ -57,7 +59,17 @@ def of_request(request: Any, roles: Roles, adetailer_args: Sequence[Any]) -> Sit
         roles: its checkpoints.
         adetailer_args: ADetailer's arguments in it.
     """
-    return _gather(request, roles, adetailer.in_request(adetailer_args, roles), {})
+    found = _gather(request, roles, adetailer.in_request(adetailer_args, roles), {})
+    return replace(found, again=_again({**vars(request), **getattr(request, "page", {})}, roles))
+
+
+def _again(given: Mapping[str, Any], roles: Roles) -> tuple[str, ...]:
+    """The passes of the last job that are kept, if the same are asked for."""
+    if kept.last is None or not host.stages.allowance(None):
+        return ()
+    now, stages = asked(given, roles), kept.last.stages
+    whole = (role for role, keys in stages.items() if all(key in kept.stages for key in keys))
+    return tuple(role for role in whole if is_same(role, kept.last.asked, now))
 
 
 def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situation:
