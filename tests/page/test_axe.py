@@ -26,6 +26,8 @@ SERIOUS = ("serious", "critical")
 NOT_OURS = {
     ".input-accordion-checkbox": "the webui's tick in an accordion's title has no label",
     "[data-testid=number-input]": "gradio's number beside a slider has no label",
+    ".input-accordion > button.label-wrap": "the webui's title with a tick is a button around it in gradio 4",
+    "input.border-none.subdued": "gradio 4's dropdowns are too pale in the light theme while nothing is chosen",
 }
 """What others have written into the panel, and its faults."""
 
