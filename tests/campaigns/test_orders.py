@@ -19,7 +19,7 @@ from support.pretended import empty, whole_parts
 from support.probe.multipass_whole import seen
 
 pytestmark = pytest.mark.slow
-PLAIN, SPLIT = (5, 150, 500), (5, 20, 50)
+PLAIN, SPLIT = (5, 150, 500), (3, 20, 50)
 """Sequences on each kind of host, which have different ones, by scale; and with ``--medvram``."""
 APART = PLAIN[-1]
 """So many seeds lie between the first ones of the two."""

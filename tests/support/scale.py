@@ -91,7 +91,7 @@ def _reason(item: pytest.Item, scale: Scale) -> str:
     webui = item.callspec.params.get("webui") if hasattr(item, "callspec") else None
     webui = webui if isinstance(webui, webuis.Webui) else None
     marks = {mark.name for mark in item.iter_markers()}
-    skipped = "campaign" in marks or ("in_turn" in marks and sum(item.callspec.indices.values()) % 2)
+    skipped = "campaign" in marks or ("in_turn" in marks and turn(item) % 2)
     if "everything" in marks and scale.name != ALL:
         return OF_ALL
     if webui and not webui.kind.latent_upscalers and item.callspec.params.get("upscaler") == "Latent":
@@ -102,6 +102,14 @@ def _reason(item: pytest.Item, scale: Scale) -> str:
         return FOR_REAL
     older = webui.name == webuis.miniatures()[1].name and "both" not in marks
     return OF_FULL if scale.name == SMALL and (older or skipped) else ""
+
+
+def turn(item: pytest.Item) -> int:
+    """Differs by one between neighbours among a test's parameters; those that are given together count once."""
+    given = [mark.args[0] for mark in item.iter_markers("parametrize")]
+    together = [names.replace(",", " ").split() if isinstance(names, str) else names for names in given]
+    further = {name for names in together for name in names[1:]}
+    return sum(place for name, place in item.callspec.indices.items() if name not in further)
 
 
 WITHOUT_LATENTS = "of latent upscalers, which a given webui does not have"
