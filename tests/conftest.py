@@ -193,7 +193,7 @@ def bench(host: Host, request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
 
     from support.pretended import Bench, empty
 
-    host.run(host.job())  # a plain job: what Multipass kept is let go
+    host.run(host.job(enable_hr=False))  # a plain job: what Multipass kept is let go
     monkeypatch.setattr(mini, "old_host", request.param)
     with contextlib.ExitStack() as stack:
         yield Bench(host, stack, monkeypatch)
