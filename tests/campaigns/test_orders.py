@@ -141,6 +141,7 @@ def test_orders(ground, monkeypatch, scale, old):
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.in_turn
 @pytest.mark.parametrize("room", [None, 2.5], ids=["enough RAM", "little RAM"])
 @pytest.mark.parametrize("old", [False, True], ids=["1.10.1", "1.6.0"])
 def test_orders_with_medvram(ground, monkeypatch, scale, old, room):
