@@ -60,7 +60,7 @@ def counts(host, process: psutil.Process) -> dict[str, int]:
 
 @pytest.mark.timeout(900)
 def test_many_jobs(host, scale):
-    jobs = scale.of(JOBS // 5, JOBS)
+    jobs = scale.of(JOBS // 7, JOBS)
     process, resident, pairs = psutil.Process(), [], [(B, C), (C, A), (B, B), (A, C)]
     before = {}
     for number in range(jobs):
@@ -83,7 +83,7 @@ def test_many_jobs_that_keep_their_stages(host, scale, monkeypatch):
     allowance_mb = 0.2
     monkeypatch.setitem(host.shared.opts.data, "multipass_stages", allowance_mb)
     process, resident, most, before = psutil.Process(), [], 0, {}
-    for number in range(scale.of(JOBS // 5, JOBS)):
+    for number in range(scale.of(JOBS // 7, JOBS)):
         p = host.job(True, (B, C)[number % 2], n_iter=1 + number % 3)
         p.seed = number // 2
         host.run(p)

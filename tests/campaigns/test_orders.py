@@ -19,7 +19,7 @@ from support.pretended import empty, whole_parts
 from support.probe.multipass_whole import seen
 
 pytestmark = pytest.mark.slow
-PLAIN, SPLIT = (5, 150, 500), (5, 20, 50)
+PLAIN, SPLIT = (5, 150, 500), (3, 20, 50)
 """Sequences on each kind of host, which have different ones, by scale; and with ``--medvram``."""
 APART = PLAIN[-1]
 """So many seeds lie between the first ones of the two."""
@@ -141,6 +141,7 @@ def test_orders(ground, monkeypatch, scale, old):
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.in_turn
 @pytest.mark.parametrize("room", [None, 2.5], ids=["enough RAM", "little RAM"])
 @pytest.mark.parametrize("old", [False, True], ids=["1.10.1", "1.6.0"])
 def test_orders_with_medvram(ground, monkeypatch, scale, old, room):

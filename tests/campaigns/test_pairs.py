@@ -91,6 +91,7 @@ OTHERS = [
 
 @pytest.mark.parametrize(("base", "second", "upscaler", "kind"), sample(OF_THE_MINIATURE, OTHERS))
 @pytest.mark.both
+@pytest.mark.in_turn
 def test_a_pair(pair, vaes, base, second, upscaler, kind):
     files = {FIRST: vaes[is_xl(base)], SECOND: vaes.get(is_xl(second))}
     setting, choice = (files.get(word, word) for word in VAES[kind])

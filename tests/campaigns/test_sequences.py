@@ -16,7 +16,7 @@ from support.scale import Scale
 from support.sequences import OTHER, checkpoints_of, multipass_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-ON_EACH_MINIATURE, ON_A_REAL_WEBUI = (8, 40, 100), 50
+ON_EACH_MINIATURE, ON_A_REAL_WEBUI = (5, 40, 100), 50
 """By scale; and so many on a real webui."""
 LONGEST = 4
 """Jobs in a sequence."""

@@ -311,7 +311,8 @@ def during(stage: Stage, p: Any) -> set[str]:
     return set().union(*(stage.differing(before, one) for one in seen))
 
 
-@pytest.mark.parametrize("loaded", [KEPT, ANEW])
+@pytest.mark.in_turn
+@pytest.mark.parametrize("loaded", [ANEW, KEPT])
 def test_what_a_job_changes_is_in_a_row(stage_of: Callable[[str], Stage], loaded: str) -> None:
     stage = stage_of(loaded)
     own, found = by_the_webui(stage)[0] | during(stage, stage.job(None)), set()

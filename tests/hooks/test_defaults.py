@@ -16,11 +16,20 @@ from support.jobs import A, B
 OURS = "customscript/multipass.py/txt2img"
 
 
+@pytest.fixture(scope="module")
+def hashed(host) -> Iterator[None]:
+    """The hash of B is known; at the end the page is as usual, whose values later jobs begin with."""
+    host.run(host.job(True, B))
+    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host.scripts.scripts_txt2img, "infotext_fields", [])
+        host.ui.create_ui()
+
+
 @pytest.fixture
-def build(host, monkeypatch, tmp_path) -> Iterator[Callable[..., dict[str, Any]]]:
+def build(host, hashed, monkeypatch, tmp_path) -> Callable[..., dict[str, Any]]:
     """Builds the page with these saved defaults of ours, by the names of the settings; the panel's controls by name."""
-    host.run(host.job(True, B))  # its hash is known from now on
-    usual, kept = host.shared.cmd_opts.ui_config_file, tmp_path / "ui-config.json"
+    kept = tmp_path / "ui-config.json"
     monkeypatch.setattr(host.shared.cmd_opts, "ui_config_file", str(kept))
     monkeypatch.setattr(host.scripts.scripts_txt2img, "infotext_fields", [])
 
@@ -34,9 +43,7 @@ def build(host, monkeypatch, tmp_path) -> Iterator[Callable[..., dict[str, Any]]
         }
         return dict(zip(args.FIELDS, host.script().controls, strict=True))
 
-    yield do
-    host.shared.cmd_opts.ui_config_file = usual
-    host.ui.create_ui()  # whose values later jobs here begin with
+    return do
 
 
 def title_of(host, name: str) -> str:

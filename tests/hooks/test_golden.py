@@ -42,6 +42,7 @@ def player(host, kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             made.leave()
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("group", GROUPS)
 def test_jobs_come_to_what_they_came_to(player: Player, kind: str, group: str) -> None:
     record, lines = golden.read(group), []

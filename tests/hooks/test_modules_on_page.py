@@ -19,12 +19,19 @@ MODULES = ["other.safetensors", "clip_l.safetensors"]
 START = "a cat\nNegative prompt: rain\nSteps: 4, Sampler: Euler, CFG scale: 5, Seed: 7, Size: 64x64"
 
 
+@pytest.fixture(scope="module")
+def usual_page(host) -> Iterator[None]:
+    """At the end the page is as usual, whose values later jobs begin with."""
+    yield
+    host.ui.create_ui()
+
+
 @pytest.fixture
-def build(host, monkeypatch, tmp_path) -> Iterator[Callable[..., gr.Dropdown]]:
+def build(host, usual_page, monkeypatch, tmp_path) -> Iterator[Callable[..., gr.Dropdown]]:
     """Builds the page with this saved default, where these are modules; the control."""
     from lib_multipass.webui import host as door
 
-    usual, kept = host.shared.cmd_opts.ui_config_file, tmp_path / "ui-config.json"
+    kept = tmp_path / "ui-config.json"
 
     def do(saved: Any = None) -> gr.Dropdown:
         kept.write_text("{}" if saved is None else json.dumps({OURS: saved}), encoding="utf-8")
@@ -36,8 +43,6 @@ def build(host, monkeypatch, tmp_path) -> Iterator[Callable[..., gr.Dropdown]]:
         patch.setattr(door.vaes, "module_names", lambda: MODULES)
         patch.setattr(host.shared.cmd_opts, "ui_config_file", str(kept))
         yield do
-    host.shared.cmd_opts.ui_config_file = usual
-    host.ui.create_ui()  # whose values later jobs here begin with
 
 
 def test_it_offers_all_modules_and_begins_with_the_first_passs(build):

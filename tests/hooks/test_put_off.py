@@ -309,6 +309,7 @@ def test_what_is_not_needed_is_not_read_ahead(host, counted, monkeypatch):
     assert read == ["beta", "alpha"]  # the second one in the first job, where a batch might follow
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
 @pytest.mark.parametrize("fields", [{}, {"faces": FACE}, {"batch_size": 2}, {"tiling": True}, {"second": C}], ids=str)
 def test_a_batch_count_pass_by_pass(host, counted, upscaler, fields):

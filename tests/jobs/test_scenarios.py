@@ -43,6 +43,7 @@ MODES = {
 
 @pytest.mark.parametrize(("mode", "upscaler", "count"), matrix(MODES, UPSCALERS, COUNTS))
 @pytest.mark.both
+@pytest.mark.in_turn
 def test_equals_the_job_set_by_hand(pair, mode, upscaler, count):
     choice, by_hand = MODES[mode]
     ours, stock = {}, {}
@@ -176,14 +177,13 @@ def test_img2img_between_two_jobs_keeps_everything(pair):
 
 
 @pytest.mark.both
-def test_loads_for_three_pictures(start):
+def test_loads_for_three_pictures(pair, start):
     """Why anyone would want this: what the webui reads from disk at its default settings, and what it reads with us."""
     with start(multipass=False) as server:
         by_hand = loads_of_three(server, {"hr_checkpoint_name": B})
         faces = loads_of_three(server, {"hr_checkpoint_name": B, "alwayson_scripts": adetailer(server, C)})
-    with start(multipass=True) as server:
-        ours = loads_of_three(server, {"alwayson_scripts": multipass(True, B)})
-        our_faces = loads_of_three(server, {"alwayson_scripts": {**adetailer(server), **multipass(True, B, C)}})
+    ours = loads_of_three(pair.ours, {"alwayson_scripts": multipass(True, B)})
+    our_faces = loads_of_three(pair.ours, {"alwayson_scripts": {**adetailer(pair.ours), **multipass(True, B, C)}})
     assert by_hand == 6
     assert faces in (8, 9)
     assert (ours, our_faces) == (0, 0)

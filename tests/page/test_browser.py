@@ -71,7 +71,6 @@ def test_from_the_tick_to_the_same_picture_again(tab):
     picture = tab.picture()
 
     tab.tick(False)
-    tab.page.reload()
     tab.open()
     tab.paste(infotext)
     assert tab.is_ticked("script_multipass_enabled")
@@ -109,6 +108,7 @@ FOCUSED = "document.activeElement.closest('[id^=script_multipass]')?.id ?? ''"
 
 
 @pytest.mark.both
+@pytest.mark.in_turn
 @pytest.mark.parametrize("how", ["mouse", "keyboard"])
 def test_who_ticks_is_led_to_what_has_to_be_chosen(tab, how):
     tick_by_hand(tab, how)
@@ -129,6 +129,7 @@ def test_who_ticks_is_led_to_what_has_to_be_chosen(tab, how):
 
 
 @pytest.mark.both
+@pytest.mark.in_turn
 @pytest.mark.parametrize("how", ["mouse", "keyboard"])
 def test_who_has_chosen_is_left_alone(tab, how):
     tab.tick()
@@ -162,7 +163,6 @@ def test_what_is_ticked_by_the_page_takes_no_focus(tab):
     assert tab.page.evaluate(FOCUSED) == ""
 
 
-@pytest.mark.both
 def test_swap(tab):
     tab.tick()
     tab.part("swap").click()  # nothing is chosen yet
@@ -300,7 +300,6 @@ def test_the_folded_row_shows_that_something_in_it_is_changed(tab):
     expect(row).not_to_have_class(re.compile("multipass-changed"))
 
 
-@pytest.mark.both
 def test_release_says_what_was_freed(tab):
     tab.tick()
     tab.choose("script_multipass_checkpoint", B)
@@ -428,6 +427,7 @@ def test_a_second_tab_has_its_own_panel(tab, tab_of):
     assert tab.value("script_multipass_checkpoint").startswith(B)
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_jumps_in_either_theme(server, tab_of, theme):
     shown = tab_of(server, f"?__theme={theme}")
@@ -520,20 +520,6 @@ def reload_ui(tab: Tab) -> None:
     tab.wait(lambda: tab.server.log.count("Startup time") > starts, seconds=240)
 
 
-def test_after_reload_ui(tab, tab_of):
-    reload_ui(tab)
-    again = tab_of(tab.server)
-    again.tick()
-    again.choose("script_multipass_checkpoint", B)
-    again.expect_plan(f"→ 2 {B} · ")
-    again.settle()
-    asked = again.plans
-    again.choose("script_multipass_checkpoint", C)
-    again.expect_plan(f"→ 2 {C} · ")
-    again.settle()
-    assert again.plans == asked + 1
-
-
 def test_defaults_of_the_page_tick_and_fill_the_panel(start, tab_of, tmp_path):
     kept = tmp_path / "ui-config.json"
     ours = "customscript/multipass.py/txt2img"
@@ -601,6 +587,12 @@ def test_a_saved_default_outlives_the_title_of_its_file(start, tab_of, tmp_path)
         again.fold_out()
         again.choose("script_multipass_vae", "Use same VAE")
         again.expect_plan(f"→ 2 {B} · ")
+        again.settle()
+        asked = again.plans
+        again.choose("script_multipass_adetailer", "Same as first pass")
+        again.expect_plan("No ADetailer tab")
+        again.settle()
+        assert again.plans == asked + 1  # though the page was built twice
         small(again)
         assert f"Multipass checkpoint: {titles['checkpoint']}" in again.generate()
 

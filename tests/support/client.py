@@ -61,6 +61,8 @@ class Client:
 
     def __init__(self, url: str, kind: Kind = A1111, by_hand: bool = False) -> None:
         self.url, self.kind, self.by_hand = url, kind, by_hand
+        self.session = requests.Session()  # each connection for one request: the webui may end it at any time
+        self.session.headers["Connection"], self.session.trust_env = "close", False
         self.afresh = False
         """Whether every job begins without models and encoded prompts. Forge Neo confuses by hand what one job encoded
         for its hires pass with what the next one needs."""
@@ -69,7 +71,7 @@ class Client:
         """Wait until it answers; only once its log says that it is up."""
         while True:
             try:
-                requests.get(f"{self.url}/sdapi/v1/options", timeout=30)
+                self.session.get(f"{self.url}/sdapi/v1/options", timeout=30)
                 return
             except requests.ConnectionError:
                 if time.monotonic() > until:
@@ -78,11 +80,11 @@ class Client:
 
     def get(self, path: str) -> Any:
         """The JSON answer to a GET."""
-        return self._answer(requests.get(self.url + path, timeout=300))
+        return self._answer(self.session.get(self.url + path, timeout=300))
 
     def post(self, path: str, body: Any = None) -> Any:
         """The JSON answer to a POST."""
-        return self._answer(requests.post(self.url + path, json={} if body is None else body, timeout=300))
+        return self._answer(self.session.post(self.url + path, json={} if body is None else body, timeout=300))
 
     def txt2img(self, **body: Any) -> Rendered:
         """Render; small and quick unless the body says otherwise."""

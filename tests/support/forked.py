@@ -5,6 +5,7 @@ What runs in the new process imports nothing of the tests.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -57,6 +58,7 @@ class Forked:
 
 
 def _run(program: Path, arguments: list[str], environment: dict[str, str], log: Path) -> None:
+    gc.freeze()  # or the start looks through all of torch and gradio several times
     threading.Thread(target=_end_with_the_tests, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)

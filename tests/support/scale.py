@@ -78,8 +78,8 @@ def pairwise(cases: Sequence[tuple]) -> list[tuple]:
 def leave_out(items: list[pytest.Item], scale: Scale) -> dict[str, list[pytest.Item]]:
     """Take out what this run is not for, by the reason why."""
     out: dict[str, list[pytest.Item]] = {}
-    for item in items:
-        reason = _reason(item, scale)
+    for item, turn in zip(items, turns(items), strict=True):
+        reason = _reason(item, scale, turn)
         if reason:
             out.setdefault(reason, []).append(item)
     gone = {item for some in out.values() for item in some}
@@ -87,11 +87,11 @@ def leave_out(items: list[pytest.Item], scale: Scale) -> dict[str, list[pytest.I
     return out
 
 
-def _reason(item: pytest.Item, scale: Scale) -> str:
+def _reason(item: pytest.Item, scale: Scale, turn: int) -> str:
     webui = item.callspec.params.get("webui") if hasattr(item, "callspec") else None
     webui = webui if isinstance(webui, webuis.Webui) else None
     marks = {mark.name for mark in item.iter_markers()}
-    skipped = "campaign" in marks or ("in_turn" in marks and sum(item.callspec.indices.values()) % 2)
+    skipped = "campaign" in marks or ("in_turn" in marks and turn % 2)
     if "everything" in marks and scale.name != ALL:
         return OF_ALL
     if webui and not webui.kind.latent_upscalers and item.callspec.params.get("upscaler") == "Latent":
@@ -102,6 +102,28 @@ def _reason(item: pytest.Item, scale: Scale) -> str:
         return FOR_REAL
     older = webui.name == webuis.miniatures()[1].name and "both" not in marks
     return OF_FULL if scale.name == SMALL and (older or skipped) else ""
+
+
+def turns(items: Iterable[pytest.Item]) -> list[int]:
+    """A number for each test; neighbours in any one list of parameters, or of a fixture's, differ by one in it."""
+    known: dict[tuple, dict[tuple, int]] = {}
+    found = []
+    for item in items:
+        given = item.callspec.params if hasattr(item, "callspec") else {}
+        places = []
+        for names in _lists(item, given):
+            places_of = known.setdefault((item.parent.nodeid, item.originalname, names), {})
+            places.append(places_of.setdefault(tuple(id(given[name]) for name in names), len(places_of)))
+        found.append(sum(places))
+    return found
+
+
+def _lists(item: pytest.Item, given: Iterable[str]) -> list[tuple[str, ...]]:
+    """The names of a test's parameters: those that stand together in a list, and those of fixtures alone."""
+    written = [mark.args[0] for mark in item.iter_markers("parametrize")]
+    together = [tuple(names.replace(",", " ").split()) if isinstance(names, str) else tuple(names) for names in written]
+    listed = {name for names in together for name in names}
+    return [*together, *((name,) for name in given if name not in listed)]
 
 
 WITHOUT_LATENTS = "of latent upscalers, which a given webui does not have"

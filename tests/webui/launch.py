@@ -12,13 +12,15 @@ import mini
 
 def webui():
     from modules import call_queue, initialize, script_callbacks, shared, ui
+    from modules.gradio_extensons import without_app
     from modules.timer import startup_timer
 
     initialize.initialize()
     while True:
         script_callbacks.before_ui_callback()
         shared.demo = ui.create_ui()
-        shared.demo.queue(64)
+        with without_app():
+            shared.demo.queue(64)
         app, _, _ = shared.demo.launch(
             server_name="127.0.0.1", server_port=shared.cmd_opts.port, prevent_thread_lock=True, show_api=False
         )

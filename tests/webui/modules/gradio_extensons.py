@@ -1,7 +1,17 @@
 """Every component, as it is made, is shown to the scripts of the tab being built."""
 
+from contextlib import contextmanager
+from unittest import mock
+
 import gradio as gr
 from modules import patches, script_callbacks, scripts
+
+
+@contextmanager
+def without_app():
+    """For pages as they are built, and for those that nobody opens: only what is launched needs a web app."""
+    with mock.patch.object(gr.routes.App, "create_app"):
+        yield
 
 
 def _announced(original):

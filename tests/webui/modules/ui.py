@@ -4,7 +4,6 @@ from unittest import mock
 import gradio as gr
 from mini import saved_defaults
 from modules import (
-    gradio_extensons,  # noqa: F401  it announces every component
     images,
     infotext_utils,
     script_callbacks,
@@ -15,6 +14,7 @@ from modules import (
     txt2img,
 )
 from modules.call_queue import wrap_gradio_gpu_call
+from modules.gradio_extensons import without_app
 from modules.images import read_info_from_image
 from modules.infotext_utils import PasteField
 from modules.ui_common import create_refresh_button
@@ -35,7 +35,7 @@ def create_ui():
 
 
 def _page():
-    with gr.Blocks(title="Miniature webui", analytics_enabled=False) as page:
+    with without_app(), gr.Blocks(title="Miniature webui", analytics_enabled=False) as page:
         _quick_settings()
         with gr.Tabs(elem_id="tabs") as tabs:
             with _tab("txt2img", "txt2img") as txt2img_tab:
@@ -55,7 +55,7 @@ def _tab(label, name):
 
 def _build_aside(runner):
     """The img2img scripts need their places among the arguments, though this page shows no such tab."""
-    with gr.Blocks():
+    with without_app(), gr.Blocks():
         runner.prepare_ui()
         for section in ("sampler", "seed", "accordions"):
             runner.setup_ui_for_section(section)
