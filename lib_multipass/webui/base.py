@@ -158,7 +158,7 @@ WITHIN = {
         "vaes_are_modules": "whether VAEs are modules",
     },
     "fast_swaps": {
-        "serves": "whether checkpoints that wait in RAM can come to the device as fast as the bus allows",
+        "are_on": "whether checkpoints that wait in RAM may and can come to the device as fast as the bus allows",
         "bytes_beside": "bytes of RAM of a loaded model's weights that are on the device at the same time",
     },
     "files": {

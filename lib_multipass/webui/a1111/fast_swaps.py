@@ -16,8 +16,9 @@ import torch
 from modules import devices, sd_models
 
 from lib_multipass.memory.placement import RAM
+from lib_multipass.plan.our_settings import DEFAULTS, FAST
 from lib_multipass.state import kept
-from lib_multipass.webui.a1111 import forge_models, parts
+from lib_multipass.webui.a1111 import forge_models, options, parts
 from lib_multipass.webui.a1111.homes import Home, wait
 from lib_multipass.webui.a1111.pins import Pins
 from lib_multipass.words import log, reason_of
@@ -26,9 +27,11 @@ KINDS = ("cuda",)
 """Types of devices that this was tried for; torch calls those of ROCm so too."""
 
 
-def serves() -> bool:
-    """Whether checkpoints can move so here; reForge moves its models by itself."""
-    return devices.device.type in KINDS and not forge_models.webui_moves_them()
+def are_on() -> bool:
+    """Whether checkpoints may move so, and can: reForge moves its models by itself."""
+    flag = options.flag(FAST)
+    wanted = options.get(FAST, DEFAULTS[FAST]) if flag is None else flag == "on"
+    return bool(wanted) and devices.device.type in KINDS and not forge_models.webui_moves_them()
 
 
 def follow() -> None:

@@ -18,7 +18,6 @@ from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.our_settings import (
     CROSSING_UPSCALER,
     DEFAULTS,
-    FAST,
     FLAGS,
     KEEP,
     ORDER,
@@ -185,16 +184,10 @@ def _machine() -> Machine:
         flag=FLAGS[host.options.flag(KEEP) or "automatic"],
         limit=host.models.users_limit(),
         keeps_in_ram=host.models.users_park_in_ram(),
-        moves_fast=_moves_fast(),
+        moves_fast=host.fast_swaps.are_on(),
         measured=kept.measured,
         lacks=kept.lacks,
     )
-
-
-def _moves_fast() -> bool:
-    flag = host.options.flag(FAST)
-    wanted = host.options.get(FAST, DEFAULTS[FAST]) if flag is None else flag == "on"
-    return bool(wanted and host.fast_swaps.serves())
 
 
 def _gigabytes(name: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def serves() -> bool:
+def are_on() -> bool:
     """No."""
     return False
 
