@@ -182,8 +182,10 @@ def test_loras_are_read_anew_after_a_job_of_two_architectures(host, loras, monke
 
 @pytest.fixture
 def bare(host):
-    """A checkpoint without a VAE."""
+    """A checkpoint without a VAE; which one it was given is forgotten with its file."""
     from safetensors.torch import load_file, save_file
+
+    from lib_multipass.state import kept
 
     folder = Path(host.sd_models.model_path)
     weights, made = load_file(folder / f"{B}.safetensors"), folder / "bare.safetensors"
@@ -191,6 +193,7 @@ def bare(host):
     host.sd_models.list_models()
     yield "bare"
     made.unlink()
+    kept.vae_given.pop(str(made), None)
     host.sd_models.list_models()
 
 
