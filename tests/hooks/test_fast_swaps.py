@@ -18,9 +18,11 @@ def moving(small, monkeypatch):
     empty(small.host)
     monkeypatch.setitem(small.host.shared.opts.data, FAST, True)
     yield small
+    from lib_multipass.state import kept
     from lib_multipass.webui import host
 
     host.models.let_go(None)
+    kept.pins = None  # a driver that has refused once is not asked again
 
 
 def pair(bench):
