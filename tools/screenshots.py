@@ -3,7 +3,8 @@
     python dev.py screenshots [--out docs]
 
 On the first webui in ``MULTIPASS_WEBUI``, or on the miniature when there is none. The job is made with the tests' small
-checkpoints; for the other pictures their files are exchanged for headers of full-size ones, which a plan goes by.
+checkpoints; for the other pictures their files are exchanged for headers of full-size ones, which a plan goes by. On
+Forge Neo it takes one picture alone.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from pathlib import Path
 
 from support import webuis
 from support.browser import Tab, chromium
+from support.hosts import NEO
 from support.layouts import header, sd1, sdxl, write_hollow
 
 NAMES = {"alpha": "virileMotion_v1", "beta": "virileReality_v30", "gamma": "portraitPlus_v10"}
 DETAILER = "script_txt2img_adetailer_ad_main_accordion"
 SHOTS = {"panel": ("light", 1280), "panel-dark": ("dark", 1280), "panel-narrow": ("light", 360)}
-WARNING, FULL, KEPT = "panel-warning", "panel-full", "panel-kept"
+WARNING, FULL, KEPT, ON_NEO = "panel-warning", "panel-full", "panel-kept", "panel-neo"
 PIXELS = "Lanczos"
 
 
@@ -127,6 +129,10 @@ def main() -> None:
             how(Tab(page).go_to(server, f"?__theme={theme}"), options.out / f"{name}.png")
             page.close()
 
+        if webui.kind is NEO:
+            enlarge(server)
+            take(ON_NEO, lambda tab, path: [prepare(tab), shoot(tab, path)])
+            return
         take(KEPT, after_a_job)
         enlarge(server)
         for name, (theme, width) in SHOTS.items():
