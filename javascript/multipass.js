@@ -3,7 +3,7 @@
 (function() {
     var ID = 'script_multipass_';
     var DELAY = 250; // ms without a further change before the plan is asked for
-    var STORED = 1500; // ms after which it is stored
+    var STORED = [1500, 6000]; // ms after which it is stored, on a busy computer too
     var PATIENCE = 10000; // ms after which an answer is not waited for any longer
     var BUSY = ['txt2img_interrupt', 'txt2img_skip', 'img2img_interrupt', 'img2img_skip']; // shown during a job
     var FOLDED = 'Everything here is as in the first pass.';
@@ -75,7 +75,9 @@
     /* Another checkpoint is selected at the top; Forge Neo stores it a little later. */
     function onSelected() {
         onChanged();
-        setTimeout(onChanged, STORED);
+        STORED.forEach(function(later) {
+            setTimeout(onChanged, later);
+        });
     }
 
     function onAnswered() {

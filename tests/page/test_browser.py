@@ -295,10 +295,10 @@ def test_the_folded_row_shows_that_something_in_it_is_changed(tab):
     title.focus()
     title.press("Enter")
     expect(title).to_have_attribute("aria-expanded", "true")
-    tab.choose("script_multipass_vae", "None")
+    tab.choose("script_multipass_keep", "In RAM")
     expect(row).to_have_class(re.compile("multipass-changed"))
-    expect(title).to_have_attribute("title", "Changed: Second-pass VAE.")
-    tab.choose("script_multipass_vae", "Use same VAE")
+    expect(title).to_have_attribute("title", "Changed: Keep checkpoints.")
+    tab.choose("script_multipass_keep", "Automatic")
     expect(row).not_to_have_class(re.compile("multipass-changed"))
 
 
