@@ -554,7 +554,9 @@ def save_defaults(tab: Tab, kept: Path, **values: str) -> None:
         kept.write_text(json.dumps(stored, indent=4), encoding="utf-8")
 
 
-def test_a_saved_default_outlives_the_title_of_its_file(start, tab_of, tmp_path):
+def test_a_saved_default_outlives_the_title_of_its_file(start, tab_of, tmp_path, webui):
+    if webui.kind is NEO:
+        pytest.skip("the VAE's field is a list there, see tests/hooks/test_modules_on_page.py")
     kept, gone = tmp_path / "ui-config.json", "gone.safetensors [0123456789]"
     first = {f"customscript/multipass.py/txt2img/{label('vae')}/value": gone}
     kept.write_text(json.dumps(first), encoding="utf-8")
