@@ -36,22 +36,22 @@ FAST_SWAPS = [
     Mutation(
         "lent-weights-stay-lent",
         HOME,
-        "        lora_memory.take_back(self.layers, self.homes())\n",
-        "",
+        "        self.is_away = False\n        lora_memory.take_back(self.layers)\n",
+        "        self.is_away = False\n",
         ("test_homes.py",),
     ),
     Mutation(
         "nothing-is-lent",
         HOME,
-        "self.layers, self.homes())\n        lora_memory.lend(self.layers, self.homes())",
-        "self.layers, self.homes())",
+        "        lora_memory.lend(self.layers, self.homes())\n",
+        "",
         (HOMES,),
     ),
     Mutation(
         "networks-stay-in-at-home",
         HOME,
-        "            lora_memory.unpatch(self.layers, self.homes())\n",
-        "            pass\n",
+        "            lora_memory.unpatch(self.layers, {})  # put in",
+        "            pass  # put in",
         (HOMES,),
     ),
     Mutation(
@@ -108,7 +108,7 @@ FAST_SWAPS = [
     Mutation(
         "the-error-stays",
         LOCKS,
-        "            self.is_refused = True\n            _clear_error()\n",
+        "            self.is_refused = True\n            _clear_error(self._device)\n",
         "            self.is_refused = True\n",
         (PINS,),
     ),
@@ -123,11 +123,23 @@ FAST_SWAPS = [
     Mutation(
         "names-stay",
         COPIES,
-        "            _restore_bias(layer)\n            layer.network_current_names = ()\n",
-        "            _restore_bias(layer)\n",
+        "        layer.network_current_names = ()\n    return whole",
+        "    return whole",
         (NETWORKS,),
     ),
-    Mutation("biases-stay", COPIES, "            _restore_bias(layer)\n", "", (NETWORKS,)),
+    Mutation("biases-stay", COPIES, "        _restore_bias(layer)\n", "", (NETWORKS,)),
+    Mutation("a-bias-is-not-lent", COPIES, "            setattr(layer, _COPIES[1], with_it)\n", "", (NETWORKS,)),
+    Mutation("all-kinds-of-layers", COPIES, " if isinstance(module, _CHANGED)]", "]", (NETWORKS,)),
+    Mutation(
+        "who-has-left-settles", HOME, "        self._module = None\n        for chunk", "        for chunk", (HOMES,)
+    ),
+    Mutation(
+        "half-a-move-home-is-the-last",
+        HOME,
+        "wait(chunk.copy for chunk in self.chunks if chunk.copy is not None)\n        with",
+        "wait(chunk.copy for chunk in self.chunks)\n        with",
+        (HOMES,),
+    ),
     Mutation("lent-counts-as-copied", COPIES, " if not hasattr(tensor, _LENT))", ")", (NETWORKS,)),
     Mutation(
         "what-is-at-home-is-not-free",

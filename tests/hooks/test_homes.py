@@ -269,18 +269,18 @@ def test_networks_are_out_at_home_and_need_no_copies(kept):
         first.weight.add_(1)
     first.network_current_names = (("any", 1.0, 1.0, None),)
     kept.home.come()
+    kept.home.go(DEVICE)
     assert kept.is_same()
     homes_of = kept.home.homes()
     assert [layer.network_weights_backup is homes_of[id(layer.weight)] for layer in (first, second)] == [True, True]
-    kept.home.go(DEVICE)
     with torch.no_grad():
         second.weight.add_(1)
     second.network_current_names = (("any", 1.0, 1.0, None),)
     kept.home.come()
     assert kept.is_same()
     assert (first.network_current_names, second.network_current_names) == ((), ())
+    assert [first.network_weights_backup, second.network_weights_backup] == [None, None]  # they would be the weights
     kept.home.leave()
-    assert [first.network_weights_backup, second.network_weights_backup] == [None, None]
     assert kept.is_same()
 
 
@@ -298,3 +298,46 @@ def test_nothing_is_unlocked_while_it_is_on_its_way(kept, monkeypatch, how):
         kept.home.go(DEVICE)
     assert told
     assert told == ["waited", "unlocked"] * (len(told) // 2)
+
+
+def test_who_has_left_settles_no_more(kept):
+    kept.home.leave()
+    kept.home.come()
+    kept.home.go(DEVICE)
+    assert (kept.home.chunks, kept.home.is_away) == ([], False)
+    assert kept.is_same()
+
+
+def test_another_dtype_goes_its_own_way_with_a_network_in_it_too(kept):
+    """It is what the webui made of it; only half of a layer at home would be neither."""
+    kept.module.a.network_layer_name = "any"
+    kept.home.come()
+    kept.home.go(DEVICE)
+    kept.module.a.network_current_names = (("any", 1.0, 1.0, None),)
+    kept.module.a.half()
+    kept.home.come()
+    assert {tensor.dtype for tensor in kept.module.a.parameters()} == {torch.float16}
+
+
+def test_a_move_home_that_failed_half_way_goes_on(kept, monkeypatch):
+    monkeypatch.setattr(homes, "CHUNK", 20_000)
+    kept.home.come()
+    kept.home.go(DEVICE)
+    with torch.no_grad():
+        for tensor in (kept.module.a.weight, kept.module.b.weight):
+            tensor.add_(1)
+    kept.values = kept.copy()
+    saved, calls = homes._is_saved, iter(range(9))
+
+    def failing(*args):
+        if next(calls) == 1:
+            raise RuntimeError("no memory")
+        return saved(*args)
+
+    monkeypatch.setattr(homes, "_is_saved", failing)
+    with pytest.raises(RuntimeError):
+        kept.home.come()
+    assert kept.is_same()
+    kept.home.come()
+    assert not kept.home.is_away
+    assert kept.is_same()

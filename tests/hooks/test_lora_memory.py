@@ -71,7 +71,8 @@ class Lent:
         linear, attention, bare = self.module
         with torch.no_grad():
             for layer, owner in ((linear, linear), (attention, attention.out_proj), (bare, bare)):
-                layer.network_bias_backup = None if owner.bias is None else owner.bias.clone()
+                if getattr(layer, "network_bias_backup", None) is None:
+                    layer.network_bias_backup = None if owner.bias is None else owner.bias.clone()
                 layer.network_current_names = (("any", 1.0, 1.0, None),)
             for tensor in list(self.module.parameters()):
                 tensor.add_(1)
@@ -85,14 +86,28 @@ def test_lent_weights_are_the_webuis_copies(host):
     layers = lora_memory.layers(lent.module)
     assert layers == list(lent.module)
     lora_memory.lend(layers, lent.homes)
-    linear, attention, _ = lent.module
+    linear, attention, bare = lent.module
     assert linear.network_weights_backup is lent.homes[id(linear.weight)]
+    assert linear.network_bias_backup is lent.homes[id(linear.bias)]
+    assert attention.network_bias_backup is lent.homes[id(attention.out_proj.bias)]
+    assert bare.network_bias_backup is None
     assert [id(one) for one in attention.network_weights_backup] == [
         id(lent.homes[id(weight)]) for weight in (attention.in_proj_weight, attention.out_proj.weight)
     ]
     assert lora_memory.backup_bytes(lent.module) == 0
-    lora_memory.take_back(layers, lent.homes)
+    lora_memory.take_back(layers)
     assert [layer.network_weights_backup for layer in layers] == [None] * 3
+    assert [layer.network_bias_backup for layer in layers] == [None] * 3
+
+
+def test_layers_of_other_kinds_are_left_alone(host):
+    """The webui names all modules, and puts networks into five kinds."""
+    from lib_multipass.webui.a1111 import lora_memory
+
+    module = torch.nn.Sequential(torch.nn.Embedding(4, 4), torch.nn.Linear(4, 4), torch.nn.ReLU())
+    for layer in module:
+        layer.network_layer_name = "any"
+    assert lora_memory.layers(module) == [module[1]]
 
 
 def test_who_has_copies_or_networks_is_lent_nothing(host):
@@ -102,25 +117,28 @@ def test_who_has_copies_or_networks_is_lent_nothing(host):
     linear, attention, bare = lent.module
     own = linear.network_weights_backup = linear.weight.detach().clone()
     bare.network_current_names = (("any", 1.0, 1.0, None),)
-    del lent.homes[id(attention.out_proj.weight)]
+    del lent.homes[id(attention.out_proj.bias)]
     lora_memory.lend(list(lent.module), lent.homes)
     assert linear.network_weights_backup is own
     assert not hasattr(attention, "network_weights_backup")
     assert not hasattr(bare, "network_weights_backup")
-    lora_memory.take_back(list(lent.module), lent.homes)
+    lora_memory.take_back(list(lent.module))
     assert linear.network_weights_backup is own
     assert lora_memory.backup_bytes(lent.module) == 4 * 4 * 4
 
 
 def test_changed_layers_keep_what_they_go_back_to(host):
+    """It is the webui's own then, and counts."""
     from lib_multipass.webui.a1111 import lora_memory
 
     lent = Lent()
     layers = list(lent.module)
     lora_memory.lend(layers, lent.homes)
     lent.patch()
-    lora_memory.take_back(layers, lent.homes)
+    assert lora_memory.backup_bytes(lent.module) < 4 * 4 * 4
+    lora_memory.take_back(layers)
     assert all(layer.network_weights_backup is not None for layer in layers)
+    assert lora_memory.backup_bytes(lent.module) > 4 * 4 * 4
 
 
 @pytest.mark.parametrize("is_lent", [True, False])
@@ -140,6 +158,7 @@ def test_what_networks_have_changed_is_as_before(host, is_lent):
         whole = lora_memory.unpatch(layers, lent.homes)
     weights = [linear.weight, attention.in_proj_weight, attention.out_proj.weight, bare.weight]
     assert whole == ({id(weight) for weight in weights} if is_lent else set())
+    assert lora_memory.unpatch(layers, lent.homes) == set()
     with torch.no_grad():
         for weight in weights if is_lent else ():
             weight.copy_(lent.homes[id(weight)])
@@ -148,3 +167,4 @@ def test_what_networks_have_changed_is_as_before(host, is_lent):
     assert now.keys() == lent.values.keys()
     assert all(torch.allclose(now[name], value, atol=1e-6) for name, value in lent.values.items())
     assert all(layer.network_current_names == () for layer in layers)
+    assert [layer.network_weights_backup is None for layer in layers] == [not is_lent] * 3

@@ -33,7 +33,7 @@ def driver(monkeypatch):
     made = Driver()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "cudart", lambda: made)
-    monkeypatch.setattr(pins, "_clear_error", lambda: setattr(made, "cleared", True))
+    monkeypatch.setattr(pins, "_clear_error", lambda _device: setattr(made, "cleared", True))
     monkeypatch.setattr(pins.cgroups, "free_bytes", lambda: None)
     monkeypatch.setattr(pins, "psutil", SimpleNamespace(virtual_memory=lambda: SimpleNamespace(total=10 * 2**20)))
     return made

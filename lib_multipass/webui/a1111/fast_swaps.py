@@ -72,7 +72,7 @@ class Mover:
     def __init__(self, model: Any) -> None:
         self.model = weakref.ref(model)
         self.is_split = parts.is_split(model)
-        kept.pins = kept.pins or Pins()
+        kept.pins = kept.pins or Pins(devices.device)
         self.homes: list[Home] = []
         self._ends = ExitStack()
         for module in parts.moved(model) if self.is_split else [model]:

@@ -108,8 +108,6 @@ class Home:
             for chunk in _planned(module):
                 self._fill(chunk)
             self.layers = lora_memory.layers(module)
-            lora_memory.unpatch(self.layers, self.homes())
-        lora_memory.lend(self.layers, self.homes())
 
     def _fill(self, chunk: Chunk) -> None:
         chunk.pages = own_pages(chunk.size)
@@ -132,6 +130,7 @@ class Home:
         if self.is_away or not self.chunks:
             return
         with _plainly():
+            lora_memory.unpatch(self.layers, {})  # put in by the webui while it moved them, with copies of its own
             copies = [torch.empty(chunk.size, dtype=torch.uint8, device=device) for chunk in self.chunks]
             for chunk, copy in zip(self.chunks, copies, strict=True):
                 copy.copy_(chunk.pages[: chunk.size], non_blocking=True)
@@ -156,7 +155,7 @@ class Home:
         if not self.is_away:
             return
         homes = self.homes()
-        wait(chunk.copy for chunk in self.chunks)
+        wait(chunk.copy for chunk in self.chunks if chunk.copy is not None)
         with _plainly():
             whole = lora_memory.unpatch(self.layers, homes)
             for chunk in self.chunks:
@@ -169,12 +168,15 @@ class Home:
                         gone.append(member)
                 chunk.members = [member for member in chunk.members if member not in gone] if gone else chunk.members
                 chunk.copy = None
+            lora_memory.unpatch(self.layers, homes)  # what another thread put in meanwhile went with the device's copy
         self.is_away = False
+        lora_memory.take_back(self.layers)
         self._drop_empty()
 
     def leave(self) -> None:
         """Let the module be as any other from now on; its parameters stay where they are, and as they are."""
-        lora_memory.take_back(self.layers, self.homes())
+        lora_memory.take_back(self.layers)
+        self._module = None
         for chunk in self.chunks:
             self._unlock(chunk)
         self.chunks, self.layers, self.is_away = [], [], False
@@ -208,10 +210,12 @@ def _planned(module: torch.nn.Module) -> list[Chunk]:
 
 def _is_saved(member: Member, whole: set[int]) -> bool:
     """Bring home what was written to a parameter on the device; False if it has become another one there."""
-    if member.is_home() or id(member.tensor) in whole:
+    if member.is_home():
         return True
     if _kind(member.tensor) != _kind(member.home):
         return False
+    if id(member.tensor) in whole:
+        return True
     member.home.copy_(member.tensor)
     return True
 

@@ -60,31 +60,52 @@ def own_tensors(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
         yield plain(name), copies.get(name, tensor)
 
 
+_CHANGED = (
+    torch.nn.Linear,
+    torch.nn.Conv2d,
+    torch.nn.GroupNorm,
+    torch.nn.LayerNorm,
+    torch.nn.MultiheadAttention,
+)
+"""The kinds of layers that the webui puts networks into; it names many others (1.6.0 to 1.10.1)."""
+
+
 def layers(model: torch.nn.Module) -> list[torch.nn.Module]:
     """The layers that networks may change."""
-    return [module for module in model.modules() if getattr(module, "network_layer_name", None)]
+    named = (module for module in model.modules() if getattr(module, "network_layer_name", None))
+    return [module for module in named if isinstance(module, _CHANGED)]
 
 
 def lend(layers: Sequence[torch.nn.Module], homes: Mapping[int, torch.Tensor]) -> None:
-    """Give weights that lie in RAM for good to the webui as its copies, so that it makes none.
+    """Give weights that lie in RAM, while the device has others, to the webui as its copies, so that it makes none.
+
+    A layer's bias goes along: where the webui finds a copy of the weights and none of the bias, it takes the bias away
+    (``network_restore_weights_from_backup``).
 
     Args:
         layers: those that networks may change; one that has copies, or is changed now, is left as it is.
         homes: the weights in RAM, by the identity of their parameter.
     """
     for layer in layers:
-        lent = tuple(homes.get(id(weight)) for weight in _weights(layer))
-        if _copies(layer) is None and not _is_patched(layer) and all(home is not None for home in lent):
-            for home in lent:
+        bias = _owner(layer)._parameters.get("bias")
+        lent, with_it = tuple(homes.get(id(weight)) for weight in _weights(layer)), homes.get(id(bias))
+        is_free = not _is_patched(layer) and all(getattr(layer, name, None) is None for name in _COPIES)
+        if is_free and all(home is not None for home in lent) and (bias is None or with_it is not None):
+            for home in (*lent, *([] if bias is None else [with_it])):
                 setattr(home, _LENT, True)
             setattr(layer, _COPIES[0], lent if len(lent) > 1 else lent[0])
+            setattr(layer, _COPIES[1], with_it)
 
 
-def take_back(layers: Sequence[torch.nn.Module], homes: Mapping[int, torch.Tensor]) -> None:
-    """Let the webui make copies of its own again; what is changed now keeps the weights that it goes back to."""
+def take_back(layers: Sequence[torch.nn.Module]) -> None:
+    """Let the webui make copies of its own again; what is changed now keeps, as its own, what it goes back to."""
     for layer in layers:
-        if _is_lent(layer, homes) and not _is_patched(layer):
-            setattr(layer, _COPIES[0], None)
+        for name in _COPIES:
+            lent = [copy for copy in _tensors(getattr(layer, name, None)) if hasattr(copy, _LENT)]
+            if lent and not _is_patched(layer):
+                setattr(layer, name, None)
+            for copy in lent if _is_patched(layer) else ():
+                delattr(copy, _LENT)
 
 
 def unpatch(layers: Sequence[torch.nn.Module], homes: Mapping[int, torch.Tensor]) -> set[int]:
@@ -95,27 +116,33 @@ def unpatch(layers: Sequence[torch.nn.Module], homes: Mapping[int, torch.Tensor]
     """
     whole = set()
     for layer in layers:
+        if not _is_patched(layer):
+            continue
         is_lent = _is_lent(layer, homes)
+        for weight, copy in zip(_weights(layer), () if is_lent else _copies(layer) or (), strict=False):
+            weight.copy_(copy)
+        _restore_bias(layer)
         if is_lent:
             whole |= {id(weight) for weight in _weights(layer)}
-        if _is_patched(layer):
-            if not is_lent:
-                for weight, copy in zip(_weights(layer), _copies(layer) or (), strict=False):
-                    weight.copy_(copy)
-                setattr(layer, _COPIES[0], None)
-            _restore_bias(layer)
-            layer.network_current_names = ()
+        else:
+            vars(layer).update(dict.fromkeys(_COPIES))
+        layer.network_current_names = ()
     return whole
 
 
 def _restore_bias(layer: torch.nn.Module) -> None:
     """As the webui does before it puts other networks in: one may have given a bias to a layer that has none."""
-    owner = layer.out_proj if isinstance(layer, torch.nn.MultiheadAttention) else layer
+    owner = _owner(layer)
     bias, copy = owner._parameters.get("bias"), getattr(layer, _COPIES[1], None)
     if bias is not None and copy is not None:
         bias.copy_(copy)
     elif bias is not None:
         owner.bias = None
+
+
+def _owner(layer: torch.nn.Module) -> torch.nn.Module:
+    """What has the bias that networks may change."""
+    return layer.out_proj if isinstance(layer, torch.nn.MultiheadAttention) else layer
 
 
 def _weights(layer: torch.nn.Module) -> tuple[torch.Tensor | None, ...]:

@@ -56,9 +56,8 @@ def gather(model: Any) -> None:
     if not is_split(model):
         return
     lowvram.send_everything_to_cpu()
-    for part in model.modules():
-        if any(getattr(hook, "__module__", "") == "modules.lowvram" for hook in part._forward_pre_hooks.values()):
-            part.to(devices.cpu)
+    for part in moved(model):
+        part.to(devices.cpu)
 
 
 def moved(model: Any) -> list[torch.nn.Module]:

@@ -40,7 +40,13 @@ def own_pages(size: int) -> torch.Tensor:
 class Pins:
     """What is page-locked."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device | None = None) -> None:
+        """Nothing is yet.
+
+        Args:
+            device: where it will be copied to; by default torch's current one, which ``--device-id`` does not change.
+        """
+        self._device = device
         self.locked: dict[int, int] = {}
         """Bytes by address."""
         self.is_refused = False
@@ -62,9 +68,9 @@ class Pins:
         """
         if self.is_refused or not torch.cuda.is_available() or self.used + pages.numel() > allowance(self.used):
             return False
-        if not _done("cudaHostRegister", pages.data_ptr(), pages.numel(), 0):
+        if not self._done("cudaHostRegister", pages.data_ptr(), pages.numel(), 0):
             self.is_refused = True
-            _clear_error()
+            _clear_error(self._device)
             log.warning("The driver locks no memory; checkpoints move slower. They are whole.")
             return False
         self.locked[pages.data_ptr()] = pages.numel()
@@ -72,8 +78,19 @@ class Pins:
 
     def unlock(self, pages: torch.Tensor) -> None:
         """Give these pages back to the system, if they are locked; nothing may be on its way from them any more."""
-        if self.locked.pop(pages.data_ptr(), None) is not None and not _done("cudaHostUnregister", pages.data_ptr()):
-            _clear_error()
+        if self.locked.pop(pages.data_ptr(), None) is None:
+            return
+        if not self._done("cudaHostUnregister", pages.data_ptr()):
+            _clear_error(self._device)
+
+    def _done(self, name: str, *args: int) -> bool:
+        """Ask the driver; whether it has done so. A torch that was built without may lack the function."""
+        has_number = self._device is not None and self._device.index is not None
+        try:
+            with torch.cuda.device(self._device) if has_number else contextlib.nullcontext():
+                return int(getattr(torch.cuda.cudart(), name)(*args)) == SUCCESS
+        except (AttributeError, RuntimeError):
+            return False
 
 
 def allowance(used: int) -> int:
@@ -83,15 +100,7 @@ def allowance(used: int) -> int:
     return pinning.allowance(total, None if left is None else left + used, sys.platform == "win32")
 
 
-def _done(name: str, *args: int) -> bool:
-    """Ask the driver; whether it has done so. A torch that was built without may lack the function."""
-    try:
-        return int(getattr(torch.cuda.cudart(), name)(*args)) == SUCCESS
-    except (AttributeError, RuntimeError):
-        return False
-
-
-def _clear_error() -> None:
+def _clear_error(device: torch.device | None) -> None:
     """A refusal stays with the driver, and the next call that asks for errors would raise it."""
     with contextlib.suppress(RuntimeError):
-        torch.empty(1, device="cuda").zero_().cpu()
+        torch.empty(1, device=device or "cuda").zero_().cpu()
