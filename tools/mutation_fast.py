@@ -129,6 +129,13 @@ FAST_SWAPS = [
     ),
     Mutation("biases-stay", COPIES, "        _restore_bias(layer)\n", "", (NETWORKS,)),
     Mutation("a-bias-is-not-lent", COPIES, "            setattr(layer, _COPIES[1], with_it)\n", "", (NETWORKS,)),
+    Mutation(
+        "a-bias-stays-stale",
+        COPIES,
+        " and _copies(layer) is None\n",
+        " and not any(hasattr(layer, name) for name in _COPIES)\n",
+        (NETWORKS,),
+    ),
     Mutation("all-kinds-of-layers", COPIES, " if isinstance(module, _CHANGED)]", "]", (NETWORKS,)),
     Mutation(
         "who-has-left-settles", HOME, "        self._module = None\n        for chunk", "        for chunk", (HOMES,)

@@ -74,6 +74,21 @@ def test_networks_come_and_go(pair, fast, parts, way):
         assert told(server)["lent"] == 0
 
 
+def test_the_webuis_old_way_of_networks_takes_nothing_away(pair, fast):
+    """It puts copies back at every step: of a layer's weights and, where there is none of its bias, no bias."""
+    if not pair.real:
+        pytest.skip("the miniature has no networks")
+    old = {**loras(1, 1), "override_settings": {"lora_functional": True}}
+    plain, expected = (
+        warm(pair.stock, **hires(LATENT), **fields, hr_checkpoint_name=B) for fields in (loras(0, 0), old)
+    )
+    with fast() as server:
+        jobs = {"alwayson_scripts": multipass(True, B), **hires(LATENT)}
+        for _ in range(2):
+            assert server.client.txt2img(**jobs, **old).same_as(expected)
+            assert server.client.txt2img(**jobs, **loras(0, 0)).same_as(plain)
+
+
 def test_a_vae_comes_and_goes(pair, fast):
     expected = warm(pair.stock, **hires(PIXELS), hr_checkpoint_name=B)
     with fast() as server:

@@ -80,7 +80,8 @@ def lend(layers: Sequence[torch.nn.Module], homes: Mapping[int, torch.Tensor]) -
     """Give weights that lie in RAM, while the device has others, to the webui as its copies, so that it makes none.
 
     A layer's bias goes along: where the webui finds a copy of the weights and none of the bias, it takes the bias away
-    (``network_restore_weights_from_backup``).
+    (``network_restore_weights_from_backup``). A copy of the bias alone, which 1.6.0 makes at each layer's first use and
+    keeps when another checkpoint is loaded into it, gives way.
 
     Args:
         layers: those that networks may change; one that has copies, or is changed now, is left as it is.
@@ -89,7 +90,7 @@ def lend(layers: Sequence[torch.nn.Module], homes: Mapping[int, torch.Tensor]) -
     for layer in layers:
         bias = _owner(layer)._parameters.get("bias")
         lent, with_it = tuple(homes.get(id(weight)) for weight in _weights(layer)), homes.get(id(bias))
-        is_free = not _is_patched(layer) and all(getattr(layer, name, None) is None for name in _COPIES)
+        is_free = not _is_patched(layer) and _copies(layer) is None
         if is_free and all(home is not None for home in lent) and (bias is None or with_it is not None):
             for home in (*lent, *([] if bias is None else [with_it])):
                 setattr(home, _LENT, True)
