@@ -313,10 +313,14 @@ def test_another_dtype_goes_its_own_way_with_a_network_in_it_too(kept):
     kept.module.a.network_layer_name = "any"
     kept.home.come()
     kept.home.go(DEVICE)
+    with torch.no_grad():
+        kept.module.a.weight.add_(1)
     kept.module.a.network_current_names = (("any", 1.0, 1.0, None),)
     kept.module.a.half()
     kept.home.come()
     assert {tensor.dtype for tensor in kept.module.a.parameters()} == {torch.float16}
+    assert torch.equal(kept.module.a.weight, kept.values["a.weight"].half())
+    assert kept.module.a.network_current_names == ()
 
 
 def test_a_move_home_that_failed_half_way_goes_on(kept, monkeypatch):

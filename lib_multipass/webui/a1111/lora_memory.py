@@ -163,9 +163,14 @@ def _is_patched(layer: torch.nn.Module) -> bool:
 
 
 def _is_lent(layer: torch.nn.Module, homes: Mapping[int, torch.Tensor]) -> bool:
-    lent = [homes.get(id(weight)) for weight in _weights(layer)]
+    """Whether its copies are the weights in RAM, and it was not turned to another dtype or layout since."""
     copies = _copies(layer) or (None,)
-    return all(home is not None and home is copy for home, copy in zip(lent, copies, strict=False))
+    return all(
+        copy is not None
+        and homes.get(id(weight)) is copy
+        and (weight.dtype, weight.stride()) == (copy.dtype, copy.stride())
+        for weight, copy in zip(_weights(layer), copies, strict=False)
+    )
 
 
 def _tensors(copy: Any) -> Iterator[torch.Tensor]:
