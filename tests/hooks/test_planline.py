@@ -179,6 +179,18 @@ def test_a_first_checkpoint_that_is_not_here_is_told_without_an_offer(host):
     assert "<b " not in text
 
 
+@pytest.mark.parametrize("gives_none", [False, True], ids=["raises", "gives none"])
+def test_a_webui_without_checkpoints_is_told_so(host, gives_none, monkeypatch):
+    monkeypatch.setattr(host.sd_models, "checkpoints_list", {})
+    monkeypatch.setattr(host.sd_models, "checkpoint_aliases", {})
+    if gives_none:  # as in Forge Neo
+        monkeypatch.setattr(host.sd_models, "select_checkpoint", lambda: None)
+    assert "Choose the checkpoint" in line_of(host, enabled=True, enable_hr=True)
+    text = line_of(host, enabled=True, enable_hr=True, checkpoint=B, pasted_base=B)
+    assert "The webui has no checkpoints at all; put one into its folder" in text
+    assert "which is not here" in text
+
+
 def test_nothing_is_offered_where_the_settings_are_frozen(host, monkeypatch):
     monkeypatch.setattr(host.shared.cmd_opts, "freeze_settings", True)
     text = line_of(host, enabled=True, checkpoint=C, enable_hr=True, pasted_base=B)

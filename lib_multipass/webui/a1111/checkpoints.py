@@ -21,7 +21,8 @@ def known() -> list[Checkpoint]:
 
 def selected() -> Checkpoint | None:
     """The one that is selected in the webui; None if it has none at all."""
-    return sd_models.select_checkpoint()
+    # Without any, it raises in A1111 and gives None in Forge Neo.
+    return sd_models.select_checkpoint() if sd_models.checkpoints_list else None
 
 
 def match(name: str) -> Checkpoint | None:
@@ -66,26 +67,29 @@ def _ambiguous() -> set[str]:
     return {short for short, number in count.items() if number > 1}
 
 
-def first_of(p: Any) -> Checkpoint:
+def first_of(p: Any) -> Checkpoint | None:
     """The checkpoint that the webui will begin the job with: its override, else the selected one.
 
-    An override that names no checkpoint is dropped without a word.
+    An override that names no checkpoint is dropped without a word. None if the webui has no checkpoints.
     """
-    return by_alias(_override_of(p)) or sd_models.select_checkpoint()
+    return by_alias(_override_of(p)) or selected()
 
 
 def base_of(p: Any) -> Checkpoint:
     """The checkpoint of the job's first pass.
 
     Raises:
-        MultipassError: for an override that the webui would drop.
+        MultipassError: for an override that the webui would drop, and where there are no checkpoints.
     """
     name, field = _override_of(p), "override_settings.sd_model_checkpoint"
     if name and not isinstance(name, str):
         raise MultipassError(f"{field}: {short(name)} is not allowed here; it has to be a text.")
     if name and by_alias(name) is None:
         raise MultipassError(f"{field}: {absent(name, known())}.")
-    return first_of(p)
+    first = first_of(p)
+    if first is None:
+        raise MultipassError("The webui has no checkpoints at all; put one into its folder and refresh the list.")
+    return first
 
 
 def _override_of(p: Any) -> str | None:
