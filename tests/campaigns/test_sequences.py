@@ -59,10 +59,18 @@ def fresh(webui, tmp_path_factory):
         yield made
 
 
+def select_by_title(server, name: str) -> None:
+    """Select a checkpoint as the webui writes it down itself once it has been swapped in: with its hash."""
+    server.client.txt2img(override_settings={"sd_model_checkpoint": f"{name}.safetensors"})
+    title = next(one["title"] for one in server.client.get("/sdapi/v1/sd-models") if one["model_name"] == name)
+    server.client.post("/sdapi/v1/options", {"sd_model_checkpoint": title})
+
+
 @pytest.mark.both
 def test_a_plain_job_after_any_sequence_is_as_in_a_fresh_webui(pair, fresh, scale):
     server = pair.ours
     seeds = wanted(server, scale)
+    select_by_title(server, A)
     before, config = server.client.get("/sdapi/v1/options"), server.config
     refused = ended = done = 0
     for seed in seeds:
