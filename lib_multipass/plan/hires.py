@@ -157,10 +157,16 @@ def taking_over(situation: Situation) -> Checkpoint | None:
 
 def why_not_kept(situation: Situation) -> dict[str, str]:
     """By pass, why it is not kept for later jobs, as the end of a sentence; empty if it is."""
-    refined = REFINED_PASSES.get(situation.hires.refined, (FIRST, SECOND)) if situation.refiner is not None else ()
+    refined = () if situation.refiner is None else _refined(situation)
     return {
         made: situation.not_kept or ("a refiner works in it" if made in refined else "") for made in (FIRST, SECOND)
     }
+
+
+def _refined(situation: Situation) -> Collection[str]:
+    """The passes in which the refiner takes over: both where the setting says neither (``apply_refiner``)."""
+    setting = situation.hires.refined
+    return REFINED_PASSES.get(setting if isinstance(setting, str) else "", (FIRST, SECOND))
 
 
 def _about_idle(situation: Situation) -> str:
@@ -184,7 +190,7 @@ def check_refiner(situation: Situation, roles: Roles) -> str:
         return _about_idle(situation)
     facts = situation.facts[refiner.filename]
     crossing.require_architecture("Refiner", refiner.name, facts, situation.beyond)
-    for refined in REFINED_PASSES.get(situation.hires.refined, (FIRST, SECOND)):
+    for refined in _refined(situation):
         checkpoint = roles.base if refined == FIRST else roles.second
         if checkpoint.filename == refiner.filename:
             continue

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from lib_multipass import __version__
+from lib_multipass.words import MultipassError
 from support.jobs import A, B, C, multipass
 
 PATHS = {
@@ -179,3 +180,28 @@ def test_files_under_one_name_are_listed_by_folder(asks):
     names = [about["name"] for about in asks.get("/multipass/v1/checkpoints").json()]
     assert len(names) == len(set(names))
     assert f"{C}.safetensors" in names
+
+
+SETTINGS = [("multipass_keep", "vram"), ("multipass_ram_reserve", "2"), ("multipass_stages", -1)]
+
+
+@pytest.mark.parametrize(("name", "value"), SETTINGS)
+def test_a_setting_that_was_stored_wrong_is_named(host, asks, monkeypatch, name, value):
+    """The webui's API takes any value for it."""
+    monkeypatch.setitem(host.shared.opts.data, name, value)
+    body = {"enable_hr": True, "alwayson_scripts": multipass(True, B)}
+    answer = asks.post("/multipass/v1/plan", json=body)
+    assert (answer.status_code, f"({name}): {value!r} is not allowed" in answer.json()["detail"]) == (422, True)
+    p = host.job(True, B, enable_hr=False)
+    with pytest.raises(MultipassError) as told:
+        host.run(p)
+    assert told.value.detail == answer.json()["detail"]
+    assert p.enable_hr is False  # left as it was asked for
+
+
+@pytest.mark.parametrize("value", [[], {"a": 1}])
+def test_a_setting_of_the_webui_that_is_no_text_is_as_none(asks, value):
+    body = {"refiner_checkpoint": C, "override_settings": {"hires_fix_refiner_pass": value}}
+    answer = asks.post("/multipass/v1/plan", json={**body, "alwayson_scripts": multipass(True, B)})
+    assert answer.status_code == 200
+    assert [made["role"] for made in answer.json()["passes"]] == ["first pass", "second pass", "refiner"]
