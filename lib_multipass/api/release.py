@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lib_multipass.plan.names import Checkpoint, called
 from lib_multipass.state import kept
 from lib_multipass.webui import host
 from lib_multipass.words import size_text
@@ -38,10 +39,12 @@ def release() -> Released:
         kept.stages.clear()
         host.models.let_go(host.checkpoints.selected())
         after = _loaded()
-    gone = [name for name in before if name not in after]
-    return Released(gone, sum(before[name] for name in gone), list(after))
+    gone = {file: info for file, info in before.items() if file not in after}
+    names = {file: called(info, {**gone, **after}.values()) for file, info in {**gone, **after}.items()}
+    size = sum(host.files.loaded_size(host.files.facts_of(info)) for info in gone.values())
+    return Released([names[file] for file in gone], size, [names[file] for file in after])
 
 
-def _loaded() -> dict[str, int]:
-    infos = [model.sd_checkpoint_info for model in host.models.loaded()]
-    return {info.name_for_extra: host.files.loaded_size(host.files.facts_of(info)) for info in infos}
+def _loaded() -> dict[str, Checkpoint]:
+    infos = (model.sd_checkpoint_info for model in host.models.loaded())
+    return {info.filename: info for info in infos}

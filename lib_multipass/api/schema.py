@@ -63,7 +63,9 @@ class Pass(BaseModel):
     """One pass and who makes it."""
 
     role: str = Field(description='"first pass", "second pass", "faces" or "refiner"')
-    checkpoint: str = Field(description="File name without folder and extension.", example="photo")
+    checkpoint: str = Field(
+        description="File name without folder and extension; its path where two have one name.", example="photo"
+    )
     architecture: str = Field(example="SDXL")
     bytes: int = Field(description="What it takes once loaded, estimated from the file's header.")
 
@@ -125,7 +127,9 @@ class CheckpointAnswer(BaseModel):
 class LoadedAnswer(BaseModel):
     """A loaded checkpoint."""
 
-    checkpoint: str = Field(description="File name without folder and extension.", example="photo")
+    checkpoint: str = Field(
+        description="File name without folder and extension; its path where two have one name.", example="photo"
+    )
     place: str = Field(description='"VRAM" or "RAM"')
     bytes: int = Field(description="What it takes, estimated from the file's header.")
     active: bool = Field(description="Whether it is the one that the webui works with at the moment.")

@@ -72,6 +72,14 @@ def resolve(query: str, known: Iterable[Checkpoint], field: str) -> Checkpoint:
     raise MultipassError(f"{field}: {absent(query, known)}.")
 
 
+def called(checkpoint: Checkpoint, others: Iterable[Checkpoint]) -> str:
+    """What a checkpoint is called beside others: without folder and extension, unless another file is called so too."""
+    is_shared = any(
+        one.name_for_extra == checkpoint.name_for_extra and one.filename != checkpoint.filename for one in others
+    )
+    return checkpoint.name if is_shared else checkpoint.name_for_extra
+
+
 def absent(query: str, known: Iterable[Checkpoint]) -> str:
     """What to say of a name that leads nowhere: that it does, and the nearest names; not a whole sentence."""
     return f"there is no checkpoint {quoted(query)}; {_nearest(query.strip(), list(known))}"

@@ -15,7 +15,7 @@ from lib_multipass.plan.again import asked, is_same
 from lib_multipass.plan.args import SAME_MODULES, VAE_MODES
 from lib_multipass.plan.crossing import SECOND
 from lib_multipass.plan.hires import HIRES_MODULES, SAME_CHECKPOINT
-from lib_multipass.plan.names import Checkpoint
+from lib_multipass.plan.names import Checkpoint, called
 from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.situation import Faces, Hires, Machine, Situation
 from lib_multipass.plan.vae_choice import SETTING, VaeSettings
@@ -75,7 +75,6 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
     loaded = host.models.loaded()
     infos = [model.sd_checkpoint_info for model in loaded]
     lenders = [*infos, *recent] if wanted else []
-    with_loras = _has_loras(p)
     return Situation(
         facts={**{checkpoint.filename: host.files.facts_of(checkpoint) for checkpoint in lenders}, **facts},
         vaes=_vaes(p, roles, named),
@@ -88,7 +87,7 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
         alias=checkpoints.alias_of(roles.second),
         known=host.checkpoints.known(),
         beyond=host.features.beyond(),
-        models={file: model_of(checkpoint, facts[file], with_loras) for file, checkpoint in named.items()},
+        models=_models(p, named, facts),
         others=[model_of(info, host.files.facts_of(info), False) for info in infos if info.filename not in named],
         asks=asks,
         loaded=infos,
@@ -102,6 +101,12 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
         early_scripts=beginnings.early_scripts(p),
         is_sent=shares.are_sent(p),
     )
+
+
+def _models(p: Any, named: Mapping[str, Checkpoint], facts: Mapping[str, Facts]) -> dict[str, Model]:
+    """Those in use by file, of which no two are called the same."""
+    with_loras, names = _has_loras(p), {file: called(one, named.values()) for file, one in named.items()}
+    return {file: replace(model_of(named[file], facts[file], with_loras), name=names[file]) for file in named}
 
 
 def _refiner(p: Any) -> tuple[Checkpoint | None, str | None]:
@@ -160,7 +165,6 @@ def _hires(p: Any, page: Mapping[str, Any]) -> Hires:
 
 
 def _ours(p: Any, name: str) -> Any:
-    """A setting of ours in a job."""
     return our_settings.checked(name, options.in_force(p, name))
 
 
