@@ -205,3 +205,17 @@ def test_a_setting_of_the_webui_that_is_no_text_is_as_none(asks, value):
     answer = asks.post("/multipass/v1/plan", json={**body, "alwayson_scripts": multipass(True, B)})
     assert answer.status_code == 200
     assert [made["role"] for made in answer.json()["passes"]] == ["first pass", "second pass", "refiner"]
+
+
+def test_a_release_says_that_passes_were_kept(host, asks):
+    from lib_multipass.api.release import release
+    from lib_multipass.state import kept
+
+    assert release().text() == "Nothing was kept beyond the webui's own settings."
+    kept.stages.put("a pass", object(), 7_000_000, 10_000_000)
+    assert release().text() == "Released the passes of earlier jobs: 7 MB."
+    host.run(host.job(True, B))
+    kept.stages.put("a pass", object(), 7_000_000, 10_000_000)
+    told = release().text()
+    assert told.startswith(f"Released {B}: ")
+    assert told.endswith(" and the passes of earlier jobs: 7 MB.")
