@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.testclient import TestClient
 
 from lib_multipass import __version__
@@ -219,3 +220,29 @@ def test_a_release_says_that_passes_were_kept(host, asks):
     told = release().text()
     assert told.startswith(f"Released {B}: ")
     assert told.endswith(" and the passes of earlier jobs: 7 MB.")
+
+
+def test_a_wrong_type_is_told_without_what_was_sent(host):
+    """With pydantic 2 fastapi's list quotes it, and where that is no JSON answers with HTTP 500 instead."""
+    from lib_multipass.api import endpoints
+
+    class ToldError(RequestValidationError):
+        def __init__(self):
+            super().__init__([])
+
+        def errors(self):
+            place = {"loc": ("body", "width"), "msg": "no number", "type": "finite_number"}
+            return [{**place, "input": float("nan"), "ctx": {"error": ValueError("no number")}}]
+
+    def fail():
+        raise ToldError
+
+    router = APIRouter(route_class=endpoints.Route)
+    router.add_api_route("/fail", fail)
+    app = FastAPI()
+    app.include_router(router)
+    with TestClient(app) as client:
+        answer = client.get("/fail")
+    told = [{"loc": ["body", "width"], "msg": "no number", "type": "finite_number"}]
+    assert (answer.status_code, answer.json()) == (422, {"detail": told})
+    assert {type(route) for route in app_of(host).routes if route.path.startswith("/multipass/")} == {endpoints.Route}
