@@ -27,8 +27,8 @@ def add(_demo: Any, app: FastAPI) -> None:
     guards = [Depends(_authorised)] if host.options.flag("api_auth") else []
     refused = {401: {"model": schema.Refusal, "description": "Not a name and password of `--api-auth`."}}
     unplanned = {
-        400: {"model": schema.Refusal, "description": "The body is no JSON."},
-        422: {"model": schema.Refusal, "description": "The request cannot be done; `detail` says why."},
+        400: {"model": schema.Refusal, "description": "The body cannot be read: not UTF-8, or nested too deeply."},
+        422: {"model": schema.Refusal, "description": "The request cannot be done, or is no JSON; `detail` says why."},
     }
     router = APIRouter(route_class=Route)
     for path, method, endpoint, answer in (

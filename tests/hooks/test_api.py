@@ -222,6 +222,12 @@ def test_a_release_says_that_passes_were_kept(host, asks):
     assert told.endswith(" and the passes of earlier jobs: 7 MB.")
 
 
+@pytest.mark.parametrize("body", [b'{"prompt": "\xff"}', b'{"width": ' + b"[" * 3000 + b"]" * 3000 + b"}"])
+def test_a_body_that_cannot_be_read_is_another_matter(asks, body):
+    """docs/api.md says so."""
+    assert asks.post("/multipass/v1/plan", content=body).status_code == 400
+
+
 def test_a_wrong_type_is_told_without_what_was_sent(host):
     """With pydantic 2 fastapi's list quotes it, and where that is no JSON answers with HTTP 500 instead."""
     from lib_multipass.api import endpoints
