@@ -252,3 +252,27 @@ def test_a_wrong_type_is_told_without_what_was_sent(host):
     told = [{"loc": ["body", "width"], "msg": "no number", "type": "finite_number"}]
     assert (answer.status_code, answer.json()) == (422, {"detail": told})
     assert {type(route) for route in app_of(host).routes if route.path.startswith("/multipass/")} == {endpoints.Route}
+
+
+def test_a_request_overrides_what_is_kept_as_it_overrides_other_settings(host, asks):
+    from lib_multipass.state import kept
+
+    def plan(**overrides):
+        body = {"enable_hr": True, "override_settings": overrides, "alwayson_scripts": multipass(True, B)}
+        return asks.post("/multipass/v1/plan", json=body).json()
+
+    assert plan(multipass_keep="As the webui is set")["keep"] == "As the webui is set"
+    assert {one["then"] for one in plan()["checkpoints"]} == {"RAM"}
+    assert {one["then"] for one in plan(multipass_ram_reserve=9999)["checkpoints"]} == {"disk"}
+    host.run(host.job(True, B, override_settings={"multipass_ram_reserve": 9999}))
+    assert {*kept.decision.places.values()} == {"disk"}
+    host.run(host.job(True, B))
+    assert {*kept.decision.places.values()} == {"RAM"}
+
+
+def test_an_override_is_taken_back_although_the_setting_was_never_saved(host):
+    """The webui gives back what is stored, and leaves the rest overridden for good; 1.6.0 fails on it."""
+    from lib_multipass.plan.our_settings import DEFAULTS, ORDER
+
+    host.run(host.job(True, B, override_settings={ORDER: "Pass by pass"}))
+    assert host.shared.opts.multipass_order == DEFAULTS[ORDER]

@@ -78,7 +78,7 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
     return Situation(
         facts={**{checkpoint.filename: host.files.facts_of(checkpoint) for checkpoint in lenders}, **facts},
         vaes=_vaes(p, roles, named),
-        machine=_machine(),
+        machine=_machine(p),
         hires=_hires(p, page),
         faces=faces,
         refiner=refiner,
@@ -173,15 +173,15 @@ def pixel_upscalers() -> list[str]:
     return [upscaler.name for upscaler in shared.sd_upscalers if upscaler.name != "None"]
 
 
-def _machine() -> Machine:
+def _machine(p: Any) -> Machine:
     return Machine(
         vram=host.hardware.vram_to_plan(),
         ram=host.hardware.ram_free(),
-        vram_reserve=_gigabytes(our_settings.VRAM_RESERVE),
-        ram_reserve=_gigabytes(our_settings.RAM_RESERVE),
+        vram_reserve=_gigabytes(p, our_settings.VRAM_RESERVE),
+        ram_reserve=_gigabytes(p, our_settings.RAM_RESERVE),
         half=host.hardware.computes_in_half(),
         half_vae=hardware.vae_computes_in_half(),
-        setting=our_settings.checked(our_settings.KEEP, host.options.get(our_settings.KEEP)),
+        setting=_ours(p, our_settings.KEEP),
         flag=our_settings.FLAGS[host.options.flag(our_settings.KEEP) or "automatic"],
         limit=host.models.users_limit(),
         keeps_in_ram=host.models.users_park_in_ram(),
@@ -191,9 +191,9 @@ def _machine() -> Machine:
     )
 
 
-def _gigabytes(name: str) -> int:
+def _gigabytes(p: Any, name: str) -> int:
     flag = host.options.flag(name)
-    return int(1e9 * (our_settings.checked(name, host.options.get(name)) if flag is None else flag))
+    return int(1e9 * (_ours(p, name) if flag is None else flag))
 
 
 def _has_loras(p: Any) -> bool:
