@@ -12,7 +12,7 @@ from lib_multipass.memory.headers import Facts
 from lib_multipass.plan import crossing
 from lib_multipass.plan.args import AUTOMATIC_VAE, NO_VAE, SAME_MODULES
 from lib_multipass.plan.crossing import FIRST, REFINED_PASSES, SECOND
-from lib_multipass.plan.names import Checkpoint, absent
+from lib_multipass.plan.names import Checkpoint, absent, called
 from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.second_pass import SecondPass, own_field
 from lib_multipass.plan.situation import Hires, Situation
@@ -128,7 +128,7 @@ def why_not_latent(upscaler: str | None, hires: Hires, roles: Roles, facts: Mapp
     first, second = facts[base.filename], facts[made_by.filename]
     if not lets_latents_cross(upscaler, hires, first, second):
         return (
-            f"{base.name_for_extra} is {first.architecture}, {made_by.name_for_extra} is "
+            f"{called(base, [made_by])} is {first.architecture}, {called(made_by, [base])} is "
             f"{second.architecture}: the upscaler {upscaler or 'Latent'} cannot lead from one to the other"
         )
     weaker = isinstance(hires.mask_weight, int | float) and hires.mask_weight < 1

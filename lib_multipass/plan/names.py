@@ -60,16 +60,25 @@ def resolve(query: str, known: Iterable[Checkpoint], field: str) -> Checkpoint:
     text = query.strip()
     if not text:
         raise MultipassError(f"{field}: no checkpoint is chosen; choose the one that the pass is to be made with.")
-    for fits in _tests(text):
-        found = _distinct(filter(fits, known))
-        if len(found) == 1:
-            return found[0]
-        if found:
-            names = ", ".join(sorted(checkpoint.name for checkpoint in found)[:5])
-            raise MultipassError(
-                f"{field}: {quoted(query)} means {len(found)} checkpoints ({names}); give one of these names."
-            )
-    raise MultipassError(f"{field}: {absent(query, known)}.")
+    found = meant(text, known)
+    if not found:
+        raise MultipassError(f"{field}: {absent(query, known)}.")
+    if len(found) > 1:
+        several = f"means {len(found)} checkpoints ({some(found)})"
+        raise MultipassError(f"{field}: {quoted(query)} {several}; give one of these names.")
+    return found[0]
+
+
+def meant(text: str, known: Iterable[Checkpoint]) -> list[Checkpoint]:
+    """All that a name may mean, see :func:`resolve`."""
+    known = list(known)
+    ways = (_distinct(filter(fits, known)) for fits in _tests(text))
+    return next(filter(None, ways), [])
+
+
+def some(found: Iterable[Checkpoint]) -> str:
+    """The names of a few, for a message."""
+    return ", ".join(sorted(checkpoint.name for checkpoint in found)[:5])
 
 
 def called(checkpoint: Checkpoint, others: Iterable[Checkpoint]) -> str:
