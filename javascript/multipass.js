@@ -1,5 +1,5 @@
 /* The panel of Multipass. Every change on the page that its plan depends on arrives as an event from the components
-   (lib_multipass/host/planline.py); when they have settled, the plan is asked for by a click on a hidden button. */
+   (lib_multipass/page/planline.py); when they have settled, the plan is asked for by a click on a hidden button. */
 (function() {
     var ID = 'script_multipass_';
     var DELAY = 250; // ms without a further change before the plan is asked for

@@ -7,7 +7,10 @@ from dataclasses import asdict
 from secrets import compare_digest
 from typing import Any
 
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from lib_multipass.api import schema, standing
@@ -24,16 +27,17 @@ def add(_demo: Any, app: FastAPI) -> None:
     guards = [Depends(_authorised)] if host.options.flag("api_auth") else []
     refused = {401: {"model": schema.Refusal, "description": "Not a name and password of `--api-auth`."}}
     unplanned = {
-        400: {"model": schema.Refusal, "description": "The body is no JSON."},
-        422: {"model": schema.Refusal, "description": "The request cannot be done; `detail` says why."},
+        400: {"model": schema.Refusal, "description": "The body cannot be read: not UTF-8, or nested too deeply."},
+        422: {"model": schema.Refusal, "description": "The request cannot be done, or is no JSON; `detail` says why."},
     }
+    router = APIRouter(route_class=Route)
     for path, method, endpoint, answer in (
         ("checkpoints", "GET", get_checkpoints, list[schema.CheckpointAnswer]),
         ("state", "GET", get_state, schema.StateAnswer),
         ("plan", "POST", post_plan, schema.PlanAnswer),
         ("release", "POST", post_release, schema.ReleaseAnswer),
     ):
-        app.add_api_route(
+        router.add_api_route(
             f"/multipass/v1/{path}",
             endpoint,
             methods=[method],
@@ -42,6 +46,28 @@ def add(_demo: Any, app: FastAPI) -> None:
             dependencies=guards,
             tags=["Multipass"],
         )
+    app.include_router(router)
+
+
+class Route(APIRoute):
+    """Says which value of a body has the wrong type, and not what it was.
+
+    With pydantic 2, as Forge Neo has it, fastapi repeats it, and fails where that is no JSON: not a number, half of a
+    pair of characters.
+    """
+
+    def get_route_handler(self) -> Callable:
+        """What answers a request."""
+        original = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await original(request)
+            except RequestValidationError as error:
+                told = [{name: one[name] for name in ("loc", "msg", "type")} for one in error.errors()]
+                return JSONResponse({"detail": told}, 422)
+
+        return answer
 
 
 def get_checkpoints() -> list[schema.CheckpointAnswer]:

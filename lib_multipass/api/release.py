@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lib_multipass.plan.names import Checkpoint, called
 from lib_multipass.state import kept
 from lib_multipass.webui import host
 from lib_multipass.words import size_text
@@ -19,12 +20,16 @@ class Released:
     """What they took, estimated from their files' headers."""
     kept: list[str]
     """Names of the checkpoints that stay loaded, since the webui's own settings keep them."""
+    passes: int = 0
+    """Bytes of the passes and enlarged pictures of earlier jobs that were let go of; the API does not tell them."""
 
     def text(self) -> str:
         """A sentence for the page."""
-        if not self.released:
+        gone = [(", ".join(self.released), self.bytes)] if self.released else []
+        gone += [("the passes of earlier jobs", self.passes)] if self.passes else []
+        if not gone:
             return "Nothing was kept beyond the webui's own settings."
-        return f"Released {', '.join(self.released)}: {size_text(self.bytes)}."
+        return f"Released {' and '.join(f'{what}: {size_text(size)}' for what, size in gone)}."
 
 
 def release() -> Released:
@@ -33,15 +38,17 @@ def release() -> Released:
     The selected checkpoint stays, since the next job will most likely want it.
     """
     with host.status.queue():
-        before = _loaded()
+        before, passes = _loaded(), kept.stages.bytes
         kept.lacks.clear()
         kept.stages.clear()
         host.models.let_go(host.checkpoints.selected())
         after = _loaded()
-    gone = [name for name in before if name not in after]
-    return Released(gone, sum(before[name] for name in gone), list(after))
+    gone = {file: info for file, info in before.items() if file not in after}
+    names = {file: called(info, {**gone, **after}.values()) for file, info in {**gone, **after}.items()}
+    size = sum(host.files.loaded_size(host.files.facts_of(info)) for info in gone.values())
+    return Released([names[file] for file in gone], size, [names[file] for file in after], passes)
 
 
-def _loaded() -> dict[str, int]:
-    infos = [model.sd_checkpoint_info for model in host.models.loaded()]
-    return {info.name_for_extra: host.files.loaded_size(host.files.facts_of(info)) for info in infos}
+def _loaded() -> dict[str, Checkpoint]:
+    infos = (model.sd_checkpoint_info for model in host.models.loaded())
+    return {info.filename: info for info in infos}

@@ -1,10 +1,10 @@
-"""What our endpoints take and answer, for the webui's OpenAPI page (pydantic 1, as fastapi has it in the webui)."""
+"""What our endpoints take and answer, for the webui's OpenAPI page (pydantic 1 or 2, as fastapi has it there)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field, validator
+from pydantic import VERSION, BaseModel, Field, validator
 
 from lib_multipass.api.requests import LARGEST_BATCH, LARGEST_SCALE, LARGEST_SIDE
 
@@ -13,6 +13,31 @@ _RESIZED = {"minimum": 0, "maximum": LARGEST_SIDE, "description": "0 leaves it t
 """Limits for the documentation; they are checked where the panel's values are, too."""
 NULL = {"nullable": True}
 """Pydantic 1 takes null where the type says so, but does not say so in the document."""
+
+SHOWN = {
+    "example": {
+        "width": 512,
+        "height": 768,
+        "enable_hr": True,
+        "hr_scale": 2,
+        "hr_upscaler": "Latent",
+        "alwayson_scripts": {"Multipass": {"args": {"checkpoint": "photo.safetensors"}}},
+    }
+}
+
+
+if VERSION.startswith("1."):
+
+    class _Shown:
+        """Gives a model an example in the document."""
+
+        schema_extra = SHOWN
+else:
+
+    class _Shown:
+        """The same for pydantic 2, which Forge Neo has."""
+
+        json_schema_extra = SHOWN
 
 
 class PlanBody(BaseModel):
@@ -46,24 +71,17 @@ class PlanBody(BaseModel):
             raise ValueError("is too large")
         return value
 
-    class Config:
-        schema_extra = {
-            "example": {
-                "width": 512,
-                "height": 768,
-                "enable_hr": True,
-                "hr_scale": 2,
-                "hr_upscaler": "Latent",
-                "alwayson_scripts": {"Multipass": {"args": {"checkpoint": "photo.safetensors"}}},
-            }
-        }
+    class Config(_Shown):
+        pass
 
 
 class Pass(BaseModel):
     """One pass and who makes it."""
 
     role: str = Field(description='"first pass", "second pass", "faces" or "refiner"')
-    checkpoint: str = Field(description="File name without folder and extension.", example="photo")
+    checkpoint: str = Field(
+        description="File name without folder and extension; its path where two have one name.", example="photo"
+    )
     architecture: str = Field(example="SDXL")
     bytes: int = Field(description="What it takes once loaded, estimated from the file's header.")
 
@@ -125,7 +143,9 @@ class CheckpointAnswer(BaseModel):
 class LoadedAnswer(BaseModel):
     """A loaded checkpoint."""
 
-    checkpoint: str = Field(description="File name without folder and extension.", example="photo")
+    checkpoint: str = Field(
+        description="File name without folder and extension; its path where two have one name.", example="photo"
+    )
     place: str = Field(description='"VRAM" or "RAM"')
     bytes: int = Field(description="What it takes, estimated from the file's header.")
     active: bool = Field(description="Whether it is the one that the webui works with at the moment.")

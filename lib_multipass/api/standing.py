@@ -8,7 +8,7 @@ from lib_multipass import __version__
 from lib_multipass.api import schema
 from lib_multipass.memory.placement import DISK
 from lib_multipass.plan.crossing import require_checkpoint
-from lib_multipass.plan.names import Checkpoint
+from lib_multipass.plan.names import Checkpoint, called
 from lib_multipass.state import kept
 from lib_multipass.webui import host
 from lib_multipass.words import MultipassError
@@ -55,15 +55,17 @@ def now() -> schema.StateAnswer:
     active = host.swaps.active_model()
     selected = host.checkpoints.by_alias(host.options.get("sd_model_checkpoint"))
     device = host.hardware.vram() or (None, None)
+    models = _loaded()
+    infos = [model.sd_checkpoint_info for model in models.values()]
     loaded = [
         schema.LoadedAnswer(
-            checkpoint=model.sd_checkpoint_info.name_for_extra,
+            checkpoint=called(model.sd_checkpoint_info, infos),
             place=host.hardware.place_of(model),
             bytes=host.files.loaded_size(host.files.facts_of(model.sd_checkpoint_info)),
             active=model is active,
             kept=places.get(file, ""),
         )
-        for file, model in _loaded().items()
+        for file, model in models.items()
     ]
     return schema.StateAnswer(
         version=__version__,

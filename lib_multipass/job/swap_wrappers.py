@@ -14,7 +14,7 @@ from lib_multipass.passes.infotext import Keys
 from lib_multipass.passes.networks import Tags
 from lib_multipass.passes.progress import Progress
 from lib_multipass.passes.put_off import PutOff
-from lib_multipass.plan.names import Checkpoint
+from lib_multipass.plan.names import Checkpoint, called
 from lib_multipass.plan.report import Swap
 from lib_multipass.state import kept, running
 from lib_multipass.webui import host
@@ -37,7 +37,7 @@ def governed(original: Callable) -> Callable:
             raise
         now = host.models.active()
         if running.job is not None and now is not None and (before is None or now.filename != before.filename):
-            swap = Swap(now.name_for_extra, time.perf_counter() - started, kept.loads - loads)
+            swap = Swap(called(now, running.job.plan.in_use), time.perf_counter() - started, kept.loads - loads)
             running.job.journal.swapped(swap)
             _follow(before, now)
         return result

@@ -101,7 +101,9 @@ def chips_of(plan: Forecast, bar: Bar | None) -> list[Chip]:
         about = f"{made.architecture} · {size_text(made.bytes)}"
         kept = places.get(made.checkpoint)
         mark = KEPT if made.is_kept else kept.now if kept else ""
-        tooltip = f"{made.role}: {made.checkpoint} · {about}{_lies(kept)}{_not_again(made)}"
+        tooltip = (
+            f"{made.role}: {made.checkpoint} · {about}{_lies(kept)}{f' {not_again(made)}' if made.is_kept else ''}"
+        )
         chips.append(Chip(made.role, made.checkpoint, about, mark, tooltip, fills.get(made.checkpoint, ""), is_told))
     return chips
 
@@ -113,10 +115,9 @@ def _lies(kept: Kept | None) -> str:
     return f". Lies {'on' if kept.now == DISK else 'in'} {kept.now} now, {then}."
 
 
-def _not_again(made: Pass) -> str:
-    if not made.is_kept:
-        return ""
-    return f" The {made.role} of the last job is kept and is not made again while nothing of it changes."
+def not_again(made: Pass) -> str:
+    """What is to be said of a pass that is kept."""
+    return f"The {made.role} of the last job is kept and is not made again while nothing of it changes."
 
 
 def bar_of(plan: Forecast) -> Bar | None:

@@ -81,7 +81,10 @@ def _checkpoint_buttons(checkpoint: gr.Dropdown, elem_id: Callable[[str], str]) 
 def _release_row(elem_id: Callable[[str], str]) -> None:
     with gr.Row(elem_classes="multipass-release"):
         free = gr.Button(
-            "Release", size="sm", elem_id=elem_id("release"), tooltip="Let go of the checkpoints that are kept."
+            "Release",
+            size="sm",
+            elem_id=elem_id("release"),
+            tooltip="Let go of the checkpoints and passes that are kept.",
         )
         note = _unsaved(gr.Textbox(show_label=False, interactive=False, elem_id=elem_id("note"), visible=False))
     free.click(fn=_release, inputs=[], outputs=[note])

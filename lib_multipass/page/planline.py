@@ -17,7 +17,7 @@ from gradio.context import Context
 from lib_multipass.api.requests import PlanRequest, plan_of
 from lib_multipass.memory.placement import DISK
 from lib_multipass.page import choices, exchange, last_job, paste
-from lib_multipass.page.drawing import drawing_of, sketch
+from lib_multipass.page.drawing import drawing_of, not_again, sketch
 from lib_multipass.plan import args as fields
 from lib_multipass.plan.forecast import Forecast
 from lib_multipass.plan.pasting import offer_of
@@ -207,7 +207,8 @@ def _paragraphs(plan: Forecast) -> list[tuple[str, str]]:
     loads = any(one.then == DISK for one in plan.checkpoints)
     reason = [(WARNING if loads else "", plan.reason)] if plan.reason else []
     further = [("", text) for text in (plan.not_kept, plan.order) if text]
-    return [(SPOKEN, plan.text()), *reason, *further, *((WARNING, text) for text in plan.warnings)]
+    spoken = [(SPOKEN, text) for text in (plan.text(), *(not_again(made) for made in plan.passes if made.is_kept))]
+    return [*spoken, *reason, *further, *((WARNING, text) for text in plan.warnings)]
 
 
 def _changed(ours: Sequence[Any]) -> list[str]:

@@ -19,7 +19,7 @@ from typing import Any
 from lib_multipass.passes.put_off import PutOff
 from lib_multipass.plan.decide import Plan
 from lib_multipass.plan.forecast import FACES, FIRST, SECOND
-from lib_multipass.plan.names import Checkpoint
+from lib_multipass.plan.names import Checkpoint, called
 from lib_multipass.state import Part, running
 from lib_multipass.webui import host
 
@@ -40,7 +40,7 @@ class Progress(Part):
 
     def begin(self) -> None:
         """A job is declared; its first checkpoint may have to be loaded yet."""
-        self.say(_text(FIRST, self._plan.base))
+        self.say(self._text(FIRST, self._plan.base))
 
     def say(self, text: str) -> None:
         """Write what runs."""
@@ -52,7 +52,7 @@ class Progress(Part):
 
     def loading(self, checkpoint: Checkpoint) -> None:
         """A checkpoint is about to be read from disk."""
-        self.say(f"Loading {checkpoint.name_for_extra}")
+        self.say(f"Loading {self._called(checkpoint)}")
 
     def end(self) -> None:
         """Take back what is still there."""
@@ -70,18 +70,24 @@ class Progress(Part):
             yield
         finally:
             if running.part(Progress) is self and self.stage:
-                self.say(_text(self.stage, host.models.active()))
+                self.say(self._text(self.stage, host.models.active()))
 
     @contextmanager
     def at(self, stage: str, checkpoint: Checkpoint | None) -> Iterator[None]:
         """While this stage is sampled; the job's journal notes how long it takes."""
         outer, self.stage = self.stage, stage
-        self.say(_text(stage, checkpoint))
+        self.say(self._text(stage, checkpoint))
         try:
-            with running.job.journal.making(stage, "" if checkpoint is None else checkpoint.name_for_extra):
+            with running.job.journal.making(stage, "" if checkpoint is None else self._called(checkpoint)):
                 yield
         finally:
             self.stage = outer
+
+    def _text(self, stage: str, checkpoint: Checkpoint | None) -> str:
+        return _NAMES[stage] if checkpoint is None else f"{_NAMES[stage]}: {self._called(checkpoint)}"
+
+    def _called(self, checkpoint: Checkpoint) -> str:
+        return called(checkpoint, self._plan.in_use)
 
 
 def first_pass(original: Callable) -> Callable:
@@ -130,7 +136,3 @@ def faces(original: Callable) -> Callable:
             return original(self, *args, **kwargs)
 
     return sample
-
-
-def _text(stage: str, checkpoint: Checkpoint | None) -> str:
-    return _NAMES[stage] if checkpoint is None else f"{_NAMES[stage]}: {checkpoint.name_for_extra}"

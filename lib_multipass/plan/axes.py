@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lib_multipass import NAME
 from lib_multipass.plan.args import ADETAILER_MODES, PassArgs, checked, default
-from lib_multipass.plan.names import Checkpoint, resolve
+from lib_multipass.plan.names import Checkpoint, called, resolve
 from lib_multipass.plan.second_pass import resolve_choice
 from lib_multipass.words import MultipassError
 
@@ -134,6 +133,4 @@ def legend(axis: Axis, value: Any, known: Iterable[Checkpoint]) -> str:
 
 
 def _short_name(value: str, known: list[Checkpoint]) -> str:
-    found = resolve(value, known, "")
-    namesakes = Counter(checkpoint.name_for_extra for checkpoint in known)
-    return found.name_for_extra if namesakes[found.name_for_extra] == 1 else found.name
+    return called(resolve(value, known, ""), known)

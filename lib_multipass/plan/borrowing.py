@@ -8,7 +8,7 @@ from lib_multipass.memory import missing
 from lib_multipass.plan import args as fields
 from lib_multipass.plan.crossing import BASE
 from lib_multipass.plan.forecast import FACES, FIRST, REFINER, SECOND
-from lib_multipass.plan.names import Checkpoint
+from lib_multipass.plan.names import Checkpoint, called
 from lib_multipass.plan.situation import Situation
 from lib_multipass.words import MultipassError
 
@@ -47,8 +47,8 @@ def borrowed(situation: Situation, roles: Roles, given: Mapping[str, str]) -> li
             lent.add((checkpoint.filename, part))
             if lender not in (None, checkpoint) and not has_vae:
                 told.append(
-                    f"{checkpoint.name_for_extra} has no {missing.word(part)} of its own and works with that of "
-                    f"{lender.name_for_extra}."
+                    f"{called(checkpoint, [lender])} has no {missing.word(part)} of its own and works with that of "
+                    f"{called(lender, [checkpoint])}."
                 )
     return list(dict.fromkeys(told))
 

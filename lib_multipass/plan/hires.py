@@ -12,7 +12,7 @@ from lib_multipass.memory.headers import Facts
 from lib_multipass.plan import crossing
 from lib_multipass.plan.args import AUTOMATIC_VAE, NO_VAE, SAME_MODULES
 from lib_multipass.plan.crossing import FIRST, REFINED_PASSES, SECOND
-from lib_multipass.plan.names import Checkpoint, absent
+from lib_multipass.plan.names import Checkpoint, absent, called
 from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.second_pass import SecondPass, own_field
 from lib_multipass.plan.situation import Hires, Situation
@@ -128,7 +128,7 @@ def why_not_latent(upscaler: str | None, hires: Hires, roles: Roles, facts: Mapp
     first, second = facts[base.filename], facts[made_by.filename]
     if not lets_latents_cross(upscaler, hires, first, second):
         return (
-            f"{base.name_for_extra} is {first.architecture}, {made_by.name_for_extra} is "
+            f"{called(base, [made_by])} is {first.architecture}, {called(made_by, [base])} is "
             f"{second.architecture}: the upscaler {upscaler or 'Latent'} cannot lead from one to the other"
         )
     weaker = isinstance(hires.mask_weight, int | float) and hires.mask_weight < 1
@@ -157,10 +157,16 @@ def taking_over(situation: Situation) -> Checkpoint | None:
 
 def why_not_kept(situation: Situation) -> dict[str, str]:
     """By pass, why it is not kept for later jobs, as the end of a sentence; empty if it is."""
-    refined = REFINED_PASSES.get(situation.hires.refined, (FIRST, SECOND)) if situation.refiner is not None else ()
+    refined = () if situation.refiner is None else _refined(situation)
     return {
         made: situation.not_kept or ("a refiner works in it" if made in refined else "") for made in (FIRST, SECOND)
     }
+
+
+def _refined(situation: Situation) -> Collection[str]:
+    """The passes in which the refiner takes over: both where the setting says neither (``apply_refiner``)."""
+    setting = situation.hires.refined
+    return REFINED_PASSES.get(setting if isinstance(setting, str) else "", (FIRST, SECOND))
 
 
 def _about_idle(situation: Situation) -> str:
@@ -184,7 +190,7 @@ def check_refiner(situation: Situation, roles: Roles) -> str:
         return _about_idle(situation)
     facts = situation.facts[refiner.filename]
     crossing.require_architecture("Refiner", refiner.name, facts, situation.beyond)
-    for refined in REFINED_PASSES.get(situation.hires.refined, (FIRST, SECOND)):
+    for refined in _refined(situation):
         checkpoint = roles.base if refined == FIRST else roles.second
         if checkpoint.filename == refiner.filename:
             continue

@@ -146,7 +146,7 @@ def _passes(situation: Situation, roles: Sequence[tuple[str, Checkpoint]], again
     return tuple(
         Pass(
             role,
-            known.name_for_extra,
+            situation.models[file].name,
             situation.facts[file].architecture,
             situation.models[file].size,
             is_kept=role in again,

@@ -60,16 +60,33 @@ def resolve(query: str, known: Iterable[Checkpoint], field: str) -> Checkpoint:
     text = query.strip()
     if not text:
         raise MultipassError(f"{field}: no checkpoint is chosen; choose the one that the pass is to be made with.")
-    for fits in _tests(text):
-        found = _distinct(filter(fits, known))
-        if len(found) == 1:
-            return found[0]
-        if found:
-            names = ", ".join(sorted(checkpoint.name for checkpoint in found)[:5])
-            raise MultipassError(
-                f"{field}: {query!r} means {len(found)} checkpoints ({names}); give one of these names."
-            )
-    raise MultipassError(f"{field}: {absent(query, known)}.")
+    found = meant(text, known)
+    if not found:
+        raise MultipassError(f"{field}: {absent(query, known)}.")
+    if len(found) > 1:
+        several = f"means {len(found)} checkpoints ({some(found)})"
+        raise MultipassError(f"{field}: {quoted(query)} {several}; give one of these names.")
+    return found[0]
+
+
+def meant(text: str, known: Iterable[Checkpoint]) -> list[Checkpoint]:
+    """All that a name may mean, see :func:`resolve`."""
+    known = list(known)
+    ways = (_distinct(filter(fits, known)) for fits in _tests(text))
+    return next(filter(None, ways), [])
+
+
+def some(found: Iterable[Checkpoint]) -> str:
+    """The names of a few, for a message."""
+    return ", ".join(sorted(checkpoint.name for checkpoint in found)[:5])
+
+
+def called(checkpoint: Checkpoint, others: Iterable[Checkpoint]) -> str:
+    """What a checkpoint is called beside others: without folder and extension, unless another file is called so too."""
+    is_shared = any(
+        one.name_for_extra == checkpoint.name_for_extra and one.filename != checkpoint.filename for one in others
+    )
+    return checkpoint.name if is_shared else checkpoint.name_for_extra
 
 
 def absent(query: str, known: Iterable[Checkpoint]) -> str:
@@ -78,8 +95,8 @@ def absent(query: str, known: Iterable[Checkpoint]) -> str:
 
 
 def quoted(query: str) -> str:
-    """A name as a message shows it."""
-    return repr(query) if len(query) <= LONGEST_NAME else short(query)
+    """A name as a message shows it: in quotes, with the backslashes of a path on Windows as they are."""
+    return repr(query).replace("\\\\", "\\") if len(query) <= LONGEST_NAME else short(query)
 
 
 def _tests(text: str) -> list[Callable[[Checkpoint], bool]]:
@@ -118,8 +135,12 @@ def _distinct(found: Iterable[Checkpoint]) -> list[Checkpoint]:
 
 
 def _nearest(text: str, known: list[Checkpoint]) -> str:
-    by_name = {PureWindowsPath(plain(c.name)).name: c.title for c in known}
-    near = nearest_names(PureWindowsPath(plain(_split(text)[0][-LONGEST_NAME:])).name, by_name)
-    if near:
-        return "the nearest are " + ", ".join(by_name[name] for name in near)
+    """What is called nearly so; of several files of one name, the one in the folder that was named comes first."""
+    paths = {checkpoint.title: PureWindowsPath(plain(checkpoint.name)) for checkpoint in known}
+    wanted = PureWindowsPath(plain(_split(text)[0][-LONGEST_NAME:]))
+    near = nearest_names(wanted.name, dict.fromkeys(path.name for path in paths.values()))
+    found = [title for name in near for title in paths if paths[title].name == name]
+    found.sort(key=lambda title: (near.index(paths[title].name), paths[title].parent != wanted.parent))
+    if found:
+        return "the nearest are " + ", ".join(found[:3])
     return "refresh the checkpoint list if the file is new" if known else "the webui has no checkpoints at all"

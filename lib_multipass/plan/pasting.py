@@ -9,7 +9,7 @@ from typing import Any
 
 from lib_multipass import NAME, __version__
 from lib_multipass.plan import args as fields
-from lib_multipass.plan.names import Checkpoint, resolve
+from lib_multipass.plan.names import Checkpoint, called, meant, resolve, some
 from lib_multipass.plan.second_pass import resolve_choice
 from lib_multipass.words import MultipassError
 
@@ -125,16 +125,18 @@ def offer_of(base: str, selected: Checkpoint | None, known: Iterable[Checkpoint]
         selected: the webui's selected checkpoint.
         known: the webui's checkpoints.
     """
-    if not base:
+    if not base.strip():
         return None
-    try:
-        made_with = resolve(base, known, "Model")
-    except MultipassError:
-        return Offer(f"The first pass of the pasted picture was made with {_cut(base, 300)}, which is not here.", None)
+    found, told = meant(base.strip(), known), "The first pass of the pasted picture was made with"
+    if len(found) != 1:
+        where = f"may be one of {len(found)} files here ({some(found)})" if found else "is not here"
+        return Offer(f"{told} {_cut(base, 300)}, which {where}.", None)
+    made_with = found[0]
     if selected and made_with.filename == selected.filename:
         return None
-    chosen = f", not with {selected.name_for_extra}, which is selected" if selected else ""
-    return Offer(f"The first pass of the pasted picture was made with {made_with.name_for_extra}{chosen}.", made_with)
+    both = [made_with, *[selected] * (selected is not None)]
+    chosen = f", not with {called(selected, both)}, which is selected" if selected else ""
+    return Offer(f"{told} {called(made_with, both)}{chosen}.", made_with)
 
 
 def choices_with(value: str | list[str], choices: Collection[str]) -> list[str]:

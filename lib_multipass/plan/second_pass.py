@@ -126,7 +126,9 @@ def _file(query: str, known: list[str], kind: str = "VAE") -> str:
             return found[0]
         if found:
             names = ", ".join(sorted(found))
-            raise MultipassError(f"{label('vae')}: {query!r} means {len(found)} files ({names}); give one of these.")
+            raise MultipassError(
+                f"{label('vae')}: {quoted(query)} means {len(found)} files ({names}); give one of these."
+            )
     raise MultipassError(f"{label('vae')}: {absent_vae(query, known, kind)}.")
 
 

@@ -41,7 +41,7 @@ class Hires:
     """Where VAE and text encoders are modules, the names of those of the first pass."""
     mask_weight: Any = 1
     """*Inpainting conditioning mask strength* of the job."""
-    refined: str = ""
+    refined: Any = ""
     """The setting in which pass the refiner takes over."""
 
 

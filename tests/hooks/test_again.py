@@ -37,7 +37,10 @@ def marks(host, monkeypatch):
         ours = [ours.get(name, args.default(name)) for name in args.FIELDS]
         page = {**PAGE, **HIRES, **OF_PAGE, **SAME, **changes}
         line = planline._html(page, ours, [])
-        return [f'data-mark="{KEPT}"' in chip for chip in line.split('class="multipass-chip')[1:3]]
+        seen = [f'data-mark="{KEPT}"' in chip for chip in line.split('class="multipass-chip')[1:3]]
+        told = "of the last job is kept and is not made again while nothing of it changes.</p>"
+        assert [f'<p class="multipass-spoken">The {role} pass {told}' in line for role in ("first", "second")] == seen
+        return seen
 
     yield found
     kept.stages.clear()

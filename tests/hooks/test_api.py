@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.testclient import TestClient
 
 from lib_multipass import __version__
+from lib_multipass.words import MultipassError
 from support.jobs import A, B, C, multipass
 
 PATHS = {
@@ -179,3 +181,98 @@ def test_files_under_one_name_are_listed_by_folder(asks):
     names = [about["name"] for about in asks.get("/multipass/v1/checkpoints").json()]
     assert len(names) == len(set(names))
     assert f"{C}.safetensors" in names
+
+
+SETTINGS = [("multipass_keep", "vram"), ("multipass_ram_reserve", "2"), ("multipass_stages", -1)]
+
+
+@pytest.mark.parametrize(("name", "value"), SETTINGS)
+def test_a_setting_that_was_stored_wrong_is_named(host, asks, monkeypatch, name, value):
+    """The webui's API takes any value for it."""
+    monkeypatch.setitem(host.shared.opts.data, name, value)
+    body = {"enable_hr": True, "alwayson_scripts": multipass(True, B)}
+    answer = asks.post("/multipass/v1/plan", json=body)
+    assert (answer.status_code, f"({name}): {value!r} is not allowed" in answer.json()["detail"]) == (422, True)
+    p = host.job(True, B, enable_hr=False)
+    with pytest.raises(MultipassError) as told:
+        host.run(p)
+    assert told.value.detail == answer.json()["detail"]
+    assert p.enable_hr is False  # left as it was asked for
+
+
+@pytest.mark.parametrize("value", [[], {"a": 1}])
+def test_a_setting_of_the_webui_that_is_no_text_is_as_none(asks, value):
+    body = {"refiner_checkpoint": C, "override_settings": {"hires_fix_refiner_pass": value}}
+    answer = asks.post("/multipass/v1/plan", json={**body, "alwayson_scripts": multipass(True, B)})
+    assert answer.status_code == 200
+    assert [made["role"] for made in answer.json()["passes"]] == ["first pass", "second pass", "refiner"]
+
+
+def test_a_release_says_that_passes_were_kept(host, asks):
+    from lib_multipass.api.release import release
+    from lib_multipass.state import kept
+
+    assert release().text() == "Nothing was kept beyond the webui's own settings."
+    kept.stages.put("a pass", object(), 7_000_000, 10_000_000)
+    assert release().text() == "Released the passes of earlier jobs: 7 MB."
+    host.run(host.job(True, B))
+    kept.stages.put("a pass", object(), 7_000_000, 10_000_000)
+    told = release().text()
+    assert told.startswith(f"Released {B}: ")
+    assert told.endswith(" and the passes of earlier jobs: 7 MB.")
+
+
+@pytest.mark.parametrize("body", [b'{"prompt": "\xff"}', b'{"width": ' + b"[" * 3000 + b"]" * 3000 + b"}"])
+def test_a_body_that_cannot_be_read_is_another_matter(asks, body):
+    """docs/api.md says so."""
+    assert asks.post("/multipass/v1/plan", content=body).status_code == 400
+
+
+def test_a_wrong_type_is_told_without_what_was_sent(host):
+    """With pydantic 2 fastapi's list quotes it, and where that is no JSON answers with HTTP 500 instead."""
+    from lib_multipass.api import endpoints
+
+    class ToldError(RequestValidationError):
+        def __init__(self):
+            super().__init__([])
+
+        def errors(self):
+            place = {"loc": ("body", "width"), "msg": "no number", "type": "finite_number"}
+            return [{**place, "input": float("nan"), "ctx": {"error": ValueError("no number")}}]
+
+    def fail():
+        raise ToldError
+
+    router = APIRouter(route_class=endpoints.Route)
+    router.add_api_route("/fail", fail)
+    app = FastAPI()
+    app.include_router(router)
+    with TestClient(app) as client:
+        answer = client.get("/fail")
+    told = [{"loc": ["body", "width"], "msg": "no number", "type": "finite_number"}]
+    assert (answer.status_code, answer.json()) == (422, {"detail": told})
+    assert {type(route) for route in app_of(host).routes if route.path.startswith("/multipass/")} == {endpoints.Route}
+
+
+def test_a_request_overrides_what_is_kept_as_it_overrides_other_settings(host, asks):
+    from lib_multipass.state import kept
+
+    def plan(**overrides):
+        body = {"enable_hr": True, "override_settings": overrides, "alwayson_scripts": multipass(True, B)}
+        return asks.post("/multipass/v1/plan", json=body).json()
+
+    assert plan(multipass_keep="As the webui is set")["keep"] == "As the webui is set"
+    assert {one["then"] for one in plan()["checkpoints"]} == {"RAM"}
+    assert {one["then"] for one in plan(multipass_ram_reserve=9999)["checkpoints"]} == {"disk"}
+    host.run(host.job(True, B, override_settings={"multipass_ram_reserve": 9999}))
+    assert {*kept.decision.places.values()} == {"disk"}
+    host.run(host.job(True, B))
+    assert {*kept.decision.places.values()} == {"RAM"}
+
+
+def test_an_override_is_taken_back_although_the_setting_was_never_saved(host):
+    """The webui gives back what is stored, and leaves the rest overridden for good; 1.6.0 fails on it."""
+    from lib_multipass.plan.our_settings import DEFAULTS, ORDER
+
+    host.run(host.job(True, B, override_settings={ORDER: "Pass by pass"}))
+    assert host.shared.opts.multipass_order == DEFAULTS[ORDER]

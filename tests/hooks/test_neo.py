@@ -63,7 +63,7 @@ def begin_job(neo: Neo, first: str, **fields) -> SimpleNamespace:
 
     p = neo.processing.StableDiffusionProcessingTxt2Img()
     vars(p).update(fields)
-    plan = SimpleNamespace(base=neo.checkpoints[first])
+    plan = SimpleNamespace(base=neo.checkpoints[first], in_use=())
     neo.state.running.job = SimpleNamespace(owner=lambda: p, plan=plan, parts={}, journal=Journal(), number=1)
     return p
 

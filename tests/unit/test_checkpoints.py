@@ -60,6 +60,28 @@ def test_the_message_names_field_value_and_nearest():
     )
 
 
+SOFT = [Info(f"{folder}\\soft.safetensors", digest * 32) for folder, digest in (("photo", "11"), ("anime", "22"))]
+
+
+def test_of_one_name_in_two_folders_the_nearest_are_both_the_one_in_the_same_folder_first():
+    for missing in ("anime\\sof.safetensors [9999999999]", "anime/softt"):
+        with pytest.raises(MultipassError) as told:
+            resolve(missing, [*SOFT, PHOTO], "field")
+        assert told.value.detail.endswith(f"; the nearest are {SOFT[1].title}, {SOFT[0].title}.")
+
+
+def test_a_path_of_windows_is_shown_as_it_was_written():
+    for query, words in (
+        ("anime\\new [9999999999]", "there is no checkpoint 'anime\\new [9999999999]';"),
+        ("e\\soft", "'e\\soft' means 3 checkpoints"),
+        ("two\nlines", "there is no checkpoint 'two\\nlines';"),
+    ):
+        known = [*SOFT, Info("one\\e\\soft_a.safetensors"), Info("two\\e\\soft_b.safetensors")]
+        with pytest.raises(MultipassError) as told:
+            resolve(query, known, "field")
+        assert words in told.value.detail
+
+
 def test_one_name_in_two_folders_is_not_guessed_at():
     known = [*KNOWN, TWIN]
     with pytest.raises(MultipassError, match="'cartoon' means 2 checkpoints"):

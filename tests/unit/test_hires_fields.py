@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from lib_multipass.memory.architectures import SD1, SDXL
+from lib_multipass.memory.headers import Facts
 from lib_multipass.plan import hires
 from lib_multipass.plan.args import NO_VAE
+from lib_multipass.plan.borrowing import borrowed
+from lib_multipass.plan.forecast import FIRST, SECOND
+from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.second_pass import SecondPass
-from lib_multipass.plan.situation import Hires
+from lib_multipass.plan.situation import Hires, Situation
+from lib_multipass.plan.vae_choice import VaeSettings
+from support.listed import Info
 
+ENCODER = "first_stage_model.encoder."
 VAES = ("sharp.safetensors", "soft.safetensors")
 
 
@@ -64,3 +72,14 @@ def test_a_webui_without_latent_upscalers_gets_one_on_pixels(wanted):
         defaults_to_latent=False,
     )
     assert hires.declared(asked) == {"hr_upscaler": "None"}
+
+
+def test_two_checkpoints_of_one_name_are_told_apart_in_sentences():
+    first, second = Info("cartoons/v1.safetensors"), Info("photos/v1.safetensors")
+    facts = {first.filename: Facts(1, architecture=SD1), second.filename: Facts(1, architecture=SDXL, lacks=(ENCODER,))}
+    told = hires.why_not_latent("Latent", Hires(latent_upscalers=["Latent"]), Roles(first, second, None), facts)
+    assert told.startswith(f"{first.name} is SD 1.x, {second.name} is SDXL: the upscaler Latent ")
+    facts[second.filename] = Facts(1, architecture=SD1, lacks=(ENCODER,))
+    cast = [(FIRST, first), (SECOND, second)]
+    lent = borrowed(Situation(facts=facts, vaes=VaeSettings()), cast, {})
+    assert lent == [f"{second.name} has no VAE of its own and works with that of {first.name}."]

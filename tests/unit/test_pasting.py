@@ -13,7 +13,7 @@ from lib_multipass.plan.args import PassArgs
 from lib_multipass.plan.pasting import base_of, choices_with, offer_of, read
 from lib_multipass.plan.roles import roles_of
 from lib_multipass.words import MultipassError
-from support.listed import CARTOON, IN_FOLDER, KNOWN, PHOTO
+from support.listed import CARTOON, IN_FOLDER, KNOWN, PHOTO, Info
 
 VAES = ["ema.pt", "old.vae.ckpt"]
 MINE = {"Multipass checkpoint": PHOTO.title, "Multipass version": __version__}
@@ -148,6 +148,24 @@ def test_what_is_said_about_the_first_passes_checkpoint():
     assert "nowhere [0123456789], which is not here" in offer_of(base_of(ORIGINS[-1][0]), CARTOON, KNOWN).text
     assert base_of({"Steps": "4"}) == ""
     assert offer_of("", IN_FOLDER, KNOWN) is None
+
+
+def test_two_of_one_name_are_told_apart_by_their_folders():
+    cartoon, photo = Info("cartoons/v1.safetensors", "77" * 32), Info("photos/v1.safetensors", "88" * 32)
+    offer = offer_of("v1 [8888888888]", cartoon, [cartoon, photo])
+    assert offer.checkpoint is photo
+    assert "with photos/v1.safetensors, not with cartoons/v1.safetensors, which is selected." in offer.text
+
+
+def test_a_first_pass_by_one_of_several_files_of_one_name_is_not_said_to_be_gone():
+    """None of them was hashed yet, so none is known to be the one."""
+    known = [Info("cartoons/v1.safetensors"), Info("photos/v1.safetensors"), PHOTO]
+    offer = offer_of("v1 [0123456789]", PHOTO, known)
+    assert offer.checkpoint is None
+    assert offer.text == (
+        "The first pass of the pasted picture was made with v1 [0123456789], which may be one of 2 files here "
+        "(cartoons/v1.safetensors, photos/v1.safetensors)."
+    )
 
 
 def test_a_missing_name_joins_the_choices():

@@ -10,20 +10,12 @@ from modules import devices, sd_vae, shared
 
 from lib_multipass.memory.headers import Facts, remembered
 from lib_multipass.memory.placement import DISK, RAM, Model
+from lib_multipass.plan import our_settings
 from lib_multipass.plan.again import asked, is_same
 from lib_multipass.plan.args import SAME_MODULES, VAE_MODES
 from lib_multipass.plan.crossing import SECOND
 from lib_multipass.plan.hires import HIRES_MODULES, SAME_CHECKPOINT
-from lib_multipass.plan.names import Checkpoint
-from lib_multipass.plan.our_settings import (
-    CROSSING_UPSCALER,
-    DEFAULTS,
-    FLAGS,
-    KEEP,
-    ORDER,
-    RAM_RESERVE,
-    VRAM_RESERVE,
-)
+from lib_multipass.plan.names import Checkpoint, called
 from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.situation import Faces, Hires, Machine, Situation
 from lib_multipass.plan.vae_choice import SETTING, VaeSettings
@@ -72,6 +64,7 @@ def _again(given: Mapping[str, Any], roles: Roles) -> tuple[str, ...]:
 
 
 def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situation:
+    our_settings.require({name: host.options.get(name) for name in our_settings.DEFAULTS}, p.override_settings or {})
     chosen, no_refiner = _refiner(p)
     refiner, idle = (chosen, None) if host.features.refines_hires_jobs() else (None, chosen)
     named = {one.filename: one for one in (roles.base, roles.second, roles.faces, *faces.checkpoints, refiner) if one}
@@ -80,12 +73,12 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
     wanted = {part for parts in asks.values() for part in parts}
     recent = kept.recent if wanted else []
     loaded = host.models.loaded()
-    lenders = [*(model.sd_checkpoint_info for model in loaded), *recent] if wanted else []
-    with_loras = _has_loras(p)
+    infos = [model.sd_checkpoint_info for model in loaded]
+    lenders = [*infos, *recent] if wanted else []
     return Situation(
         facts={**{checkpoint.filename: host.files.facts_of(checkpoint) for checkpoint in lenders}, **facts},
         vaes=_vaes(p, roles, named),
-        machine=_machine(),
+        machine=_machine(p),
         hires=_hires(p, page),
         faces=faces,
         refiner=refiner,
@@ -94,24 +87,26 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
         alias=checkpoints.alias_of(roles.second),
         known=host.checkpoints.known(),
         beyond=host.features.beyond(),
-        models={file: model_of(checkpoint, facts[file], with_loras) for file, checkpoint in named.items()},
-        others=[
-            model_of(model.sd_checkpoint_info, host.files.facts_of(model.sd_checkpoint_info), False)
-            for model in loaded
-            if model.sd_checkpoint_info.filename not in named
-        ],
+        models=_models(p, named, facts),
+        others=[model_of(info, host.files.facts_of(info), False) for info in infos if info.filename not in named],
         asks=asks,
-        loaded=[model.sd_checkpoint_info for model in loaded],
+        loaded=infos,
         hollow={
-            model.sd_checkpoint_info.filename: {part for part in wanted if host.lending.is_hollow(model, part)}
-            for model in loaded
+            info.filename: {part for part in wanted if host.lending.is_hollow(model, part)}
+            for info, model in zip(infos, loaded, strict=True)
         },
         recent=list(recent),
         not_kept=stages.why_not(p),
-        order=options.in_force(p, ORDER, DEFAULTS[ORDER]),
+        order=_ours(p, our_settings.ORDER),
         early_scripts=beginnings.early_scripts(p),
         is_sent=shares.are_sent(p),
     )
+
+
+def _models(p: Any, named: Mapping[str, Checkpoint], facts: Mapping[str, Facts]) -> dict[str, Model]:
+    """Those in use by file, of which no two are called the same."""
+    with_loras, names = _has_loras(p), {file: called(one, named.values()) for file, one in named.items()}
+    return {file: replace(model_of(named[file], facts[file], with_loras), name=names[file]) for file in named}
 
 
 def _refiner(p: Any) -> tuple[Checkpoint | None, str | None]:
@@ -156,7 +151,9 @@ def _hires(p: Any, page: Mapping[str, Any]) -> Hires:
         stock=host.checkpoints.match(stock) if stock and stock != SAME_CHECKPOINT else None,
         latent_upscalers=shared.latent_upscale_modes,
         pixel_upscalers=pixel_upscalers(),
-        crossing_upscaler=options.in_force(p, CROSSING_UPSCALER, DEFAULTS[CROSSING_UPSCALER]),
+        crossing_upscaler=options.in_force(
+            p, our_settings.CROSSING_UPSCALER, our_settings.DEFAULTS[our_settings.CROSSING_UPSCALER]
+        ),
         plain_upscaler=host.features.plain_upscaler(),
         defaults_to_latent=bool(shared.latent_upscale_modes),
         cfg_left_out=cfg_left_out,
@@ -167,21 +164,25 @@ def _hires(p: Any, page: Mapping[str, Any]) -> Hires:
     )
 
 
+def _ours(p: Any, name: str) -> Any:
+    return our_settings.checked(name, options.in_force(p, name))
+
+
 def pixel_upscalers() -> list[str]:
     """The webui's upscalers that work on pixels."""
     return [upscaler.name for upscaler in shared.sd_upscalers if upscaler.name != "None"]
 
 
-def _machine() -> Machine:
+def _machine(p: Any) -> Machine:
     return Machine(
         vram=host.hardware.vram_to_plan(),
         ram=host.hardware.ram_free(),
-        vram_reserve=_gigabytes(VRAM_RESERVE),
-        ram_reserve=_gigabytes(RAM_RESERVE),
+        vram_reserve=_gigabytes(p, our_settings.VRAM_RESERVE),
+        ram_reserve=_gigabytes(p, our_settings.RAM_RESERVE),
         half=host.hardware.computes_in_half(),
         half_vae=hardware.vae_computes_in_half(),
-        setting=host.options.get(KEEP, DEFAULTS[KEEP]),
-        flag=FLAGS[host.options.flag(KEEP) or "automatic"],
+        setting=_ours(p, our_settings.KEEP),
+        flag=our_settings.FLAGS[host.options.flag(our_settings.KEEP) or "automatic"],
         limit=host.models.users_limit(),
         keeps_in_ram=host.models.users_park_in_ram(),
         moves_fast=host.fast_swaps.are_on(),
@@ -190,9 +191,9 @@ def _machine() -> Machine:
     )
 
 
-def _gigabytes(name: str) -> int:
+def _gigabytes(p: Any, name: str) -> int:
     flag = host.options.flag(name)
-    return int(1e9 * (host.options.get(name, DEFAULTS[name]) if flag is None else flag))
+    return int(1e9 * (_ours(p, name) if flag is None else flag))
 
 
 def _has_loras(p: Any) -> bool:

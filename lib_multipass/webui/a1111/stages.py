@@ -13,7 +13,7 @@ from PIL import Image
 
 from lib_multipass.memory.headers import state_of
 from lib_multipass.plan.alike import ACT_THROUGH_THE_JOB, UnlikeError, fields_that_act, options_that_act
-from lib_multipass.plan.our_settings import DEFAULTS, STAGES
+from lib_multipass.plan.our_settings import STAGES, checked
 from lib_multipass.webui.a1111 import adetailer, digests, forge_models, hardware, loras, options, patchers
 from lib_multipass.webui.a1111.digests import raw  # noqa: F401 - an operation of this room
 from lib_multipass.webui.base import host
@@ -26,8 +26,7 @@ _MODEL_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".onnx")
 
 def allowance(p: Any) -> int:
     """Bytes of RAM that kept stages may take in a job; without one, as the setting stands."""
-    usual = DEFAULTS[STAGES]
-    return int(1e6 * (host.options.get(STAGES, usual) if p is None else options.in_force(p, STAGES, usual)))
+    return int(1e6 * checked(STAGES, host.options.get(STAGES) if p is None else options.in_force(p, STAGES)))
 
 
 def why_not(p: Any) -> str:

@@ -26,6 +26,9 @@ def serves_api() -> bool:
 def add_settings(section: tuple[str, str], entries: Mapping[str, Mapping[str, Any]]) -> None:
     """Add a section to the Settings page. As templates its settings have their defaults before any page is built.
 
+    The defaults are stored too, as the webui's own ``add_option`` does (1.7.0 to 1.10.1): it takes an override back
+    only if the setting is stored, and 1.6.0 fails on one that is not.
+
     Args:
         section: its key and its title.
         entries: by setting, ``html`` alone, or ``default``, ``label``, and perhaps a gradio ``component`` with its
@@ -33,6 +36,9 @@ def add_settings(section: tuple[str, str], entries: Mapping[str, Mapping[str, An
     """
     made = {name: _entry(**about) for name, about in entries.items()}
     shared.options_templates.update(shared.options_section(section, made))
+    for name, about in entries.items():
+        if "html" not in about:
+            shared.opts.data.setdefault(name, about["default"])
 
 
 def _entry(
