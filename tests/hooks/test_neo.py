@@ -506,3 +506,12 @@ def test_vaes_are_named_by_their_files(neo):
     assert neo.host.vaes.shown("other") == "other.safetensors"
     assert neo.host.vaes.named(neo.vae) == "other.safetensors"
     assert neo.host.vaes.automatic(str(neo.files[A])) is None
+
+
+def test_a_config_beside_a_checkpoint_is_what_it_is_made_of(keeping):
+    """It says of what kind its predictions are."""
+    keeping.files[B].with_suffix(".yaml").write_text("model: {params: {parameterization: v}}")
+    keeping.swap(B)
+    keeping.swap(A)
+    keeping.swap(B)
+    assert keeping.loads == [B]

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from backend import memory_management
@@ -62,9 +63,11 @@ class Engine:
 
 
 def key_of(parameters: Mapping[str, Any]) -> tuple:
-    """What a model is made of: each file with its size and time, and the dtype."""
-    files = (parameters["checkpoint_info"].filename, *parameters.get("additional_modules", ()))
-    return (*map(_stamped, files), str(parameters.get("unet_storage_dtype")))
+    """What a model is made of: each file with its size and time, a config beside the checkpoint too, and the dtype."""
+    file = parameters["checkpoint_info"].filename
+    config = state_of(str(Path(file).with_suffix(".yaml")))
+    modules = map(_stamped, parameters.get("additional_modules", ()))
+    return (*_stamped(file), config), *modules, str(parameters.get("unet_storage_dtype"))
 
 
 def _stamped(file: str) -> tuple:
