@@ -145,7 +145,7 @@ OF_NEO = [
     Mutation(
         "neo-vae-onto-whichever-is-active",
         TRACES,
-        "        return None if owner() is None else original(owner())",
+        "        return original(owner())",
         "        return original(*args, **kwargs)",
         (f"{NEO}::test_a_vae_goes_back_onto_the_model_that_it_was_taken_from",),
     ),

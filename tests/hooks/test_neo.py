@@ -515,3 +515,18 @@ def test_a_config_beside_a_checkpoint_is_what_it_is_made_of(keeping):
     keeping.swap(A)
     keeping.swap(B)
     assert keeping.loads == [B]
+
+
+def test_a_vae_that_is_gone_with_its_model_is_put_on_no_other(keeping):
+    """A later override that puts nothing on takes what is stored off all the same."""
+    first = keeping.swap(A)
+    keeping.sd_vae.store_base_vae(first)
+    keep(keeping, B)
+    second = keeping.swap(B)
+    reference = weakref.ref(first)
+    del first
+    assert dies(reference)
+    own = weights(second)
+    keeping.sd_vae.restore_base_vae(second)
+    keeping.sd_vae.restore_base_vae(second)
+    assert weights(second) == own

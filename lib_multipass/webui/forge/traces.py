@@ -58,7 +58,10 @@ def restored_onto_its_model(original: Callable) -> Callable:
                 if owner() is not model:
                     engines.forget(model)
             return original(*args, **kwargs)
+        if owner() is None:
+            sd_vae.base_vae = sd_vae.checkpoint_info = None  # or a later override would put it on another model
+            return None
         sd_vae.base_vae, sd_vae.checkpoint_info = own, checkpoint
-        return None if owner() is None else original(owner())
+        return original(owner())
 
     return restore_base_vae
