@@ -530,3 +530,50 @@ def test_a_vae_that_is_gone_with_its_model_is_put_on_no_other(keeping):
     keeping.sd_vae.restore_base_vae(second)
     keeping.sd_vae.restore_base_vae(second)
     assert weights(second) == own
+
+
+def referring(model, *pictures: str):
+    """A model that edits pictures, as ImageStitch leaves it: with those that it has read."""
+    model.ref_latents, model.ini_latent = [*pictures], None
+    model.clear_references = model.ref_latents.clear
+    return model
+
+
+def test_references_of_an_earlier_job_do_not_act_in_a_second_pass(keeping):
+    """ImageStitch clears those of the first pass's model alone, and reads them anew for another one."""
+    editor = referring(keeping.swap(A), "a chair")
+    begin_job(keeping, B)
+    keeping.swap(B)
+    assert keeping.swap(A) is editor
+    assert editor.ref_latents == []
+
+
+def test_references_hold_for_all_batches_and_for_the_next_job(keeping):
+    """ImageStitch reads the same ones for the same model no second time."""
+    editor = referring(keeping.swap(A), "a chair")
+    for _ in range(2):
+        begin_job(keeping, A)
+        keeping.swap(A)
+        keeping.swap(B)
+    keeping.state.running.job = None
+    keeping.host.models.let_go(keeping.checkpoints[A])
+    assert keeping.sd_models.model_data.sd_model is editor
+    assert editor.ref_latents == ["a chair"]
+
+
+@pytest.mark.parametrize("name", [B, C], ids=["kept", "loaded"])
+def test_references_end_with_another_first_pass(keeping, name):
+    keep(keeping, A, B, C)
+    editor = referring(keeping.swap(A), "a chair")
+    begin_job(keeping, name)
+    keeping.swap(name)
+    begin_job(keeping, A)
+    keeping.swap(A)
+    assert editor.ref_latents == []
+
+
+def test_a_picture_that_an_interrupted_pass_has_left_is_no_reference(keeping):
+    editor = referring(keeping.swap(A))
+    editor.ini_latent = "half of it"
+    keeping.swap(B)
+    assert keeping.swap(A).ini_latent is None

@@ -25,6 +25,7 @@ from modules_forge.utils import apply_circular_forge
 
 from lib_multipass.memory.headers import state_of
 from lib_multipass.state import kept, running
+from lib_multipass.webui.forge import remains
 
 _FLAGS = (
     "kontext",
@@ -91,6 +92,8 @@ def note(model: Any, key: tuple) -> None:
     schedule = {name: tensor.clone() for name, tensor in dict(buffers).items()}
     flags = {name: getattr(dynamic_args, name) for name in _FLAGS if hasattr(dynamic_args, name)}
     kept.engines.insert(0, Engine(model, key, flags, schedule, dynamic_args.online_lora))
+    if _begins(key[0][0]):
+        remains.forget_references(engine.model for engine in kept.engines[1:])
     of_this_file = [engine for engine in kept.engines if engine.file == key[0][0]]
     replaced = [engine for engine in of_this_file if engine.key[0] != key[0]]
     drop([*replaced, *[engine for engine in of_this_file if engine not in replaced][_MOST_OF_A_FILE:]])
@@ -105,6 +108,8 @@ def activate(engine: Engine) -> None:
     """Let the webui go on with a kept model, as if it had just loaded it for its present parameters."""
     data, model = sd_models.model_data, engine.model
     frame = getattr(data.sd_model, "end_image", None)
+    others = [known.model for known in kept.engines if known is not engine]
+    remains.forget_references(others if _begins(engine.file) else [model])
     dynamic_args.reset()
     for name, value in engine.flags.items():
         setattr(dynamic_args, name, value)
@@ -123,9 +128,15 @@ def activate(engine: Engine) -> None:
     kept.engines.insert(0, engine)
 
 
+def _begins(file: str) -> bool:
+    """Whether this checkpoint's model makes first passes now: ImageStitch has its references on that alone."""
+    return running.job is None or file == running.job.plan.base.filename
+
+
 def _as_new(engine: Engine) -> None:
     model = engine.model
     model.extra_generation_params, model.comments = {}, []
+    remains.forget_picture(model)
     predictor = _predictor(model)
     for name, tensor in engine.schedule.items():  # ``set_sigmas`` would round the logarithms otherwise than loading
         setattr(predictor, name, tensor.to(getattr(predictor, name).device, copy=True))
