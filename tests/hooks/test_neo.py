@@ -577,3 +577,26 @@ def test_a_picture_that_an_interrupted_pass_has_left_is_no_reference(keeping):
     editor.ini_latent = "half of it"
     keeping.swap(B)
     assert keeping.swap(A).ini_latent is None
+
+
+def with_networks(model) -> list:
+    """A model as a job with a LoRA leaves it; what its diffusion model is then."""
+    model.current_lora_hash = "[['detail.safetensors', 1.0, 1.0, False]]"
+    worked_in = model.forge_objects_original.unet.clone()
+    model.forge_objects_after_applying_lora.unet = worked_in
+    model.forge_objects = SimpleNamespace(**vars(model.forge_objects_after_applying_lora))
+    return worked_in
+
+
+@pytest.mark.parametrize("disabled", [True, False])
+def test_networks_of_an_earlier_job_do_not_act_where_they_are_disabled(keeping, disabled):
+    """The webui sets none then, and takes the model for one that was just loaded."""
+    model = keeping.swap(B)
+    worked_in = with_networks(model)
+    model.forge_objects.unet.model.diffusion_model.loras = networks = ["of a quantised model"]
+    keeping.swap(A)
+    begin_job(keeping, A, disable_extra_networks=disabled)
+    model = keeping.swap(B)
+    for acts in (model.forge_objects_after_applying_lora.unet, model.forge_objects.unet):
+        assert (acts is model.forge_objects_original.unet, acts is worked_in) == (disabled, not disabled)
+    assert (model.current_lora_hash == str([]), networks == []) == (disabled, disabled)

@@ -140,13 +140,19 @@ def _as_new(engine: Engine) -> None:
     predictor = _predictor(model)
     for name, tensor in engine.schedule.items():  # ``set_sigmas`` would round the logarithms otherwise than loading
         setattr(predictor, name, tensor.to(getattr(predictor, name).device, copy=True))
+    if getattr(_owner(), "disable_extra_networks", False):
+        remains.forget_networks(model)
     tile(model)
+
+
+def _owner() -> Any:
+    """The running job of the webui; None without one."""
+    return running.job.owner() if running.job is not None else None
 
 
 def tile(model: Any) -> None:
     """Let a model tile as the running job wants it: the webui sets this once a job, on its first model alone."""
-    p = running.job.owner() if running.job is not None else None
-    apply_circular_forge(model, bool(getattr(p, "tiling", False)))
+    apply_circular_forge(model, bool(getattr(_owner(), "tiling", False)))
 
 
 def _predictor(model: Any) -> Any:
