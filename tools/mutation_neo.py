@@ -138,8 +138,8 @@ OF_NEO = [
     Mutation(
         "neo-one-key-for-both-passes",
         TRACES,
-        "        return key if running.job is None else (*key, sd_models.model_data.forge_hash)",
-        "        return key",
+        "        return *key, sd_models.model_data.forge_hash, ",
+        "        return *key, ",
         (f"{NEO}::test_encoded_prompts_are_told_apart_by_the_active_model",),
     ),
     Mutation(
@@ -155,5 +155,26 @@ OF_NEO = [
         "                    engines.forget(model)",
         "                    pass",
         (f"{NEO}::test_a_model_that_a_job_without_us_gave_anothers_vae_is_not_kept",),
+    ),
+    Mutation(
+        "neo-references-stay",
+        ENGINES,
+        "remains.forget_references(others if _begins(engine.file) else [model])",
+        "remains.forget_references([])",
+        (f"{NEO}::test_references_of_an_earlier_job_do_not_act_in_a_second_pass",),
+    ),
+    Mutation(
+        "neo-networks-stay",
+        ENGINES,
+        "        remains.forget_networks(model)",
+        "        pass",
+        (f"{NEO}::test_networks_of_an_earlier_job_do_not_act_where_they_are_disabled",),
+    ),
+    Mutation(
+        "neo-embeddings-are-not-read-again",
+        ENGINES,
+        "        remains.read_embeddings(model)",
+        "        pass",
+        (f"{NEO}::test_embeddings_that_were_added_are_read_when_a_model_is_active_again",),
     ),
 ]

@@ -600,3 +600,40 @@ def test_networks_of_an_earlier_job_do_not_act_where_they_are_disabled(keeping, 
     for acts in (model.forge_objects_after_applying_lora.unet, model.forge_objects.unet):
         assert (acts is model.forge_objects_original.unet, acts is worked_in) == (disabled, not disabled)
     assert (model.current_lora_hash == str([]), networks == []) == (disabled, disabled)
+
+
+class Database:
+    """The textual inversions of a text encoder, read once when its model is built."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.times = folder, 0
+        self.load_textual_inversion_embeddings()
+
+    def load_textual_inversion_embeddings(self) -> None:
+        self.names = sorted(file.stem for file in self.folder.rglob("*.pt"))
+        self.times += 1
+
+
+def test_embeddings_that_were_added_are_read_when_a_model_is_active_again(neo, tmp_path, monkeypatch):
+    """A model that is built anew would read them."""
+    folder = tmp_path / "embeddings" / "mine"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(dynamic_args, "embedding_dir", str(folder.parent))
+    keep(neo, A, B)
+    model = neo.swap(A)
+    model.text_processing_engine_l = SimpleNamespace(embeddings=Database(folder.parent))
+    p = begin_job(neo, A)
+    keys = []
+    for _ in range(2):
+        neo.swap(B)
+        neo.swap(A)
+        keys.append(p.cached_params("a cat by me"))
+    assert keys[0] == keys[1]
+    (folder / "me.pt").write_bytes(b"me")
+    neo.swap(B)
+    neo.swap(A)
+    assert (model.text_processing_engine_l.embeddings.names, neo.loads) == (["me"], [A, B])
+    assert p.cached_params("a cat by me") != keys[0]
+    neo.swap(B)
+    neo.swap(A)
+    assert model.text_processing_engine_l.embeddings.times == 2

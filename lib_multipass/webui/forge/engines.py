@@ -56,6 +56,8 @@ class Engine:
     """The tensors of the noise schedule that it was made with; empty if it has none."""
     online_lora: bool
     """How LoRAs were applied when it was active last."""
+    embeddings: frozenset[tuple]
+    """The files of textual inversions that it has read."""
 
     @property
     def file(self) -> str:
@@ -91,7 +93,7 @@ def note(model: Any, key: tuple) -> None:
     buffers = getattr(_predictor(model), "named_buffers", dict)()
     schedule = {name: tensor.clone() for name, tensor in dict(buffers).items()}
     flags = {name: getattr(dynamic_args, name) for name in _FLAGS if hasattr(dynamic_args, name)}
-    kept.engines.insert(0, Engine(model, key, flags, schedule, dynamic_args.online_lora))
+    kept.engines.insert(0, Engine(model, key, flags, schedule, dynamic_args.online_lora, remains.embeddings()))
     if _begins(key[0][0]):
         remains.forget_references(engine.model for engine in kept.engines[1:])
     of_this_file = [engine for engine in kept.engines if engine.file == key[0][0]]
@@ -137,6 +139,10 @@ def _as_new(engine: Engine) -> None:
     model = engine.model
     model.extra_generation_params, model.comments = {}, []
     remains.forget_picture(model)
+    files = remains.embeddings()
+    if engine.embeddings != files:
+        remains.read_embeddings(model)
+        engine.embeddings = files
     predictor = _predictor(model)
     for name, tensor in engine.schedule.items():  # ``set_sigmas`` would round the logarithms otherwise than loading
         setattr(predictor, name, tensor.to(getattr(predictor, name).device, copy=True))

@@ -1,10 +1,16 @@
-"""What jobs leave on a kept model of Forge Neo, and one that was just loaded does not have."""
+"""What differs between a kept model of Forge Neo and one just loaded: remains of jobs, and embeddings."""
 
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+from backend.args import dynamic_args
+
+from lib_multipass.memory.headers import state_of
 
 
 def forget_references(models: Iterable[Any]) -> None:
@@ -34,3 +40,19 @@ def forget_networks(model: Any) -> None:
     of_quantised = getattr(model.forge_objects_original.unet.model.diffusion_model, "loras", None)
     if isinstance(of_quantised, list):
         of_quantised.clear()
+
+
+def embeddings() -> frozenset[tuple]:
+    """The files in the folder of textual inversions, each with its size and time."""
+    folder = dynamic_args.embedding_dir
+    walk = os.walk(folder, followlinks=True) if isinstance(folder, str) else ()
+    files = (str(Path(within, name)) for within, _, names in walk for name in names)
+    return frozenset((file, state_of(file)) for file in files)
+
+
+def read_embeddings(model: Any) -> None:
+    """Read them again, which the webui does when it makes a model: each text encoder has its own."""
+    for part in vars(model).values():
+        read = getattr(getattr(part, "embeddings", None), "load_textual_inversion_embeddings", None)
+        if read is not None:
+            read()
