@@ -196,6 +196,7 @@ WITHIN = {
     },
     "vaes": {
         "automatic": "the file that Automatic means for a checkpoint",
+        "files": "by name, all VAE files",
         "modules": "where VAE and text encoders are modules, those of the first pass",
         "named": "what a setting says for a VAE, as a name",
         "takes_another": "whether a checkpoint has another VAE than its own in it",

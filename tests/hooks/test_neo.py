@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from support.as_neo import forge_neo, started
+from support.layouts import header, write_hollow
 from support.neo import A, B, C, Neo, dynamic_args
 
 
@@ -637,3 +638,40 @@ def test_embeddings_that_were_added_are_read_when_a_model_is_active_again(neo, t
     neo.swap(B)
     neo.swap(A)
     assert model.text_processing_engine_l.embeddings.times == 2
+
+
+T5 = {"encoder.block.0.layer.0.SelfAttention.q.weight": [4, 4], "shared.weight": [4, 4]}
+QWEN = {"model.layers.0.self_attn.q_proj.weight": [4, 4], "model.norm.weight": [4]}
+WAN_VAE = {"encoder.conv1.weight": [4, 4], "decoder.middle.0.residual.0.gamma": [4], "conv1.weight": [4, 4]}
+
+
+@pytest.mark.parametrize(("shapes", "is_vae"), [(T5, False), (QWEN, False), (WAN_VAE, True)])
+def test_a_text_encoder_in_the_folder_of_the_vaes_is_none(neo, tmp_path, shapes, is_vae):
+    """Neo looks for both kinds of modules in either folder, and tells them by their tensors."""
+    file = write_hollow(tmp_path / "there.safetensors", header(shapes))
+    neo.sd_vae.vae_dict["there.safetensors"] = str(file)
+    neo.host.vaes.module_names()
+    modules = neo.modules["modules_forge.main_entry"].module_list
+    modules["there.safetensors"] = str(file)
+    assert ("there.safetensors" in neo.host.vaes.names()) == is_vae
+    args = ours("plan.args").PassArgs.parse([{"checkpoint": B, "vae": ["other", "there"]}])
+    files = neo.host.vaes.names(), neo.host.vaes.module_names()
+    roles = ours("plan.roles").roles_of(args, neo.checkpoints[A], neo.checkpoints.values(), *files)
+    assert roles.own.vae == ("there.safetensors" if is_vae else "other.safetensors")
+    assert roles.own.modules == ("other.safetensors", "there.safetensors")
+
+
+def test_a_text_encoder_there_stays_where_the_first_passs_vae_does_not(neo, tmp_path):
+    neo.shared.opts.data |= ours("plan.our_settings").DEFAULTS
+    file = write_hollow(tmp_path / "there.safetensors", header(QWEN))
+    neo.sd_vae.vae_dict["there.safetensors"] = str(file)
+    neo.shared.opts.data["forge_additional_modules"] = [str(file), neo.vae]
+    p = begin_job(neo, A, prompt="", override_settings={}, refiner_checkpoint=None, enable_hr=True)
+    roles = ours("plan.roles").Roles(neo.checkpoints[A], neo.checkpoints[B], None)
+    found = neo.host.gathering.of_request(p, roles, []).vaes
+    assert ([*found.files], found.module) == (["other.safetensors"], "other.safetensors")
+    keep(neo, A, B)
+    part = neo.host.pass_vae.PassVae(ours("plan.decide").Vaes(apart=[str(neo.files[B])]))
+    neo.state.running.job.parts[type(part)] = part
+    neo.swap(B, str(file), neo.vae)
+    assert neo.loads == ["beta + there"]

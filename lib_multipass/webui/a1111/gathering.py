@@ -130,7 +130,7 @@ def _vaes(p: Any, roles: Roles, in_use: Iterable[str]) -> VaeSettings:
         setting=host.vaes.named(options.in_force(p, SETTING)),
         override=override,
         path=host.options.flag("vae_path"),
-        files=sd_vae.vae_dict,
+        files=host.vaes.files(),
         automatic={file: host.vaes.automatic(file) for file in in_use},
         over_own=host.options.get("sd_vae_overrides_per_model_preferences", False),
         are_modules=host.features.vaes_are_modules(),
@@ -143,7 +143,7 @@ def _vae_module(p: Any) -> str | None:
     """The VAE among the modules of the first pass; None if the hires pass has modules of its own, or there are none."""
     if vars(p).get(HIRES_MODULES) not in (None, [SAME_MODULES]):
         return None
-    return next((name for name in host.vaes.modules(p) if name in sd_vae.vae_dict), None)
+    return next((name for name in host.vaes.modules(p) if name in host.vaes.files()), None)
 
 
 def _hires(p: Any, page: Mapping[str, Any]) -> Hires:

@@ -8,7 +8,19 @@ from typing import Any
 from modules import sd_vae, shared
 from modules_forge import main_entry
 
+from lib_multipass.memory.headers import DIFFUSION_ALONE, UNKNOWN, Facts, remembered
 from lib_multipass.plan.names import Checkpoint
+
+
+def files() -> dict[str, str]:
+    """By name, all VAE files: the webui takes text encoders from their folder, too."""
+    return {name: file for name, file in sd_vae.vae_dict.items() if not _is_text_encoder(remembered(file))}
+
+
+def _is_text_encoder(facts: Facts) -> bool:
+    """Whether a header is one of a text encoder; the names of some are as those of a diffusion model."""
+    strange = facts.kind == UNKNOWN or (facts.kind == DIFFUSION_ALONE and facts.architecture == UNKNOWN)
+    return bool(facts.parameters) and strange and facts.latent_channels is None
 
 
 def module_names() -> list[str]:
