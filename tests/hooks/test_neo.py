@@ -675,3 +675,14 @@ def test_a_text_encoder_there_stays_where_the_first_passs_vae_does_not(neo, tmp_
     neo.state.running.job.parts[type(part)] = part
     neo.swap(B, str(file), neo.vae)
     assert neo.loads == ["beta + there"]
+
+
+def test_a_vae_beside_the_checkpoints_is_no_module_and_not_to_be_chosen(neo):
+    """Neo would leave it out of the hires pass's modules without a word; an override can name it."""
+    neo.sd_vae.vae_dict["beta.vae.safetensors"] = str(neo.files[B].with_suffix(".vae.safetensors"))
+    assert neo.host.vaes.names() == ["other.safetensors"]
+    args = ours("plan.args").PassArgs.parse([{"checkpoint": B, "vae": "beta.vae"}])
+    files = neo.host.vaes.names(), neo.host.vaes.module_names()
+    with pytest.raises(ours("words").MultipassError) as caught:
+        ours("plan.roles").roles_of(args, neo.checkpoints[A], neo.checkpoints.values(), *files)
+    assert "there is no VAE 'beta.vae'" in caught.value.detail

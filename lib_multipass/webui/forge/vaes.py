@@ -12,6 +12,12 @@ from lib_multipass.memory.headers import DIFFUSION_ALONE, UNKNOWN, Facts, rememb
 from lib_multipass.plan.names import Checkpoint
 
 
+def names() -> list[str]:
+    """The names of all VAE files that can be chosen: of modules, which those beside the checkpoints are not."""
+    modules = module_names()
+    return [name for name in files() if name in modules]
+
+
 def files() -> dict[str, str]:
     """By name, all VAE files: the webui takes text encoders from their folder, too."""
     return {name: file for name, file in sd_vae.vae_dict.items() if not _is_text_encoder(remembered(file))}
