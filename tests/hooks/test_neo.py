@@ -670,6 +670,7 @@ def test_a_text_encoder_there_stays_where_the_first_passs_vae_does_not(neo, tmp_
     roles = ours("plan.roles").Roles(neo.checkpoints[A], neo.checkpoints[B], None)
     found = neo.host.gathering.of_request(p, roles, []).vaes
     assert ([*found.files], found.module) == (["other.safetensors"], "other.safetensors")
+    assert found.module_facts.file_bytes == Path(neo.vae).stat().st_size
     keep(neo, A, B)
     part = neo.host.pass_vae.PassVae(ours("plan.decide").Vaes(apart=[str(neo.files[B])]))
     neo.state.running.job.parts[type(part)] = part

@@ -125,7 +125,7 @@ def _refiner(p: Any) -> tuple[Checkpoint | None, str | None]:
 
 def _vaes(p: Any, roles: Roles, in_use: Iterable[str]) -> VaeSettings:
     override = host.vaes.named((p.override_settings or {}).get(SETTING))
-    chosen = roles.own.vae
+    chosen, module = roles.own.vae, _vae_module(p)
     return VaeSettings(
         setting=host.vaes.named(options.in_force(p, SETTING)),
         override=override,
@@ -134,7 +134,8 @@ def _vaes(p: Any, roles: Roles, in_use: Iterable[str]) -> VaeSettings:
         automatic={file: host.vaes.automatic(file) for file in in_use},
         over_own=host.options.get("sd_vae_overrides_per_model_preferences", False),
         are_modules=host.features.vaes_are_modules(),
-        module=_vae_module(p),
+        module=module,
+        module_facts=None if module is None else remembered(host.vaes.files()[module]),
         facts=None if chosen in VAE_MODES else remembered(sd_vae.vae_dict[chosen]),
     )
 
