@@ -166,8 +166,8 @@ OF_NEO = [
     Mutation(
         "neo-networks-stay",
         ENGINES,
-        "        remains.forget_networks(model)",
-        "        pass",
+        "    forge_models.forget_disabled_networks(model)",
+        "    pass",
         (f"{NEO}::test_networks_of_an_earlier_job_do_not_act_where_they_are_disabled",),
     ),
     Mutation(

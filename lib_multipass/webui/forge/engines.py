@@ -25,6 +25,7 @@ from modules_forge.utils import apply_circular_forge
 
 from lib_multipass.memory.headers import state_of
 from lib_multipass.state import kept, running
+from lib_multipass.webui.a1111 import forge_models
 from lib_multipass.webui.forge import remains
 
 _FLAGS = (
@@ -146,19 +147,14 @@ def _as_new(engine: Engine) -> None:
     predictor = _predictor(model)
     for name, tensor in engine.schedule.items():  # ``set_sigmas`` would round the logarithms otherwise than loading
         setattr(predictor, name, tensor.to(getattr(predictor, name).device, copy=True))
-    if getattr(_owner(), "disable_extra_networks", False):
-        remains.forget_networks(model)
+    forge_models.forget_disabled_networks(model)
     tile(model)
-
-
-def _owner() -> Any:
-    """The running job of the webui; None without one."""
-    return running.job.owner() if running.job is not None else None
 
 
 def tile(model: Any) -> None:
     """Let a model tile as the running job wants it: the webui sets this once a job, on its first model alone."""
-    apply_circular_forge(model, bool(getattr(_owner(), "tiling", False)))
+    p = running.job.owner() if running.job is not None else None
+    apply_circular_forge(model, bool(getattr(p, "tiling", False)))
 
 
 def _predictor(model: Any) -> Any:
