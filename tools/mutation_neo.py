@@ -177,4 +177,11 @@ OF_NEO = [
         "        pass",
         (f"{NEO}::test_embeddings_that_were_added_are_read_when_a_model_is_active_again",),
     ),
+    Mutation(
+        "neo-stays-with-other-modules",
+        MODELS,
+        "        return 2\n    own",
+        "        return 2\n    return 2\n    own",
+        (f"{NEO}::test_a_model_with_modules_that_no_pass_has_makes_room_first",),
+    ),
 ]

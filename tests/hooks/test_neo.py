@@ -58,13 +58,14 @@ def keep(neo: Neo, *names: str, besides: tuple[str, ...] = ()) -> None:
     neo.host.models.keep(placement.Decision(places), neo.checkpoints[(*names, *besides)[0]])
 
 
-def begin_job(neo: Neo, first: str, **fields) -> SimpleNamespace:
-    """A job of Multipass runs from now on, with this first pass."""
+def begin_job(neo: Neo, first: str, second: str = B, **fields) -> SimpleNamespace:
+    """A job of Multipass runs from now on, with these two passes."""
     from lib_multipass.plan.report import Journal
 
     p = neo.processing.StableDiffusionProcessingTxt2Img()
     vars(p).update(fields)
-    plan = SimpleNamespace(base=neo.checkpoints[first])
+    vaes = ours("plan.decide").Vaes()
+    plan = SimpleNamespace(base=neo.checkpoints[first], second=neo.checkpoints[second], vaes=vaes)
     neo.state.running.job = SimpleNamespace(owner=lambda: p, plan=plan, parts={}, journal=Journal(), number=1)
     return p
 
@@ -687,3 +688,36 @@ def test_a_vae_beside_the_checkpoints_is_no_module_and_not_to_be_chosen(neo):
     with pytest.raises(ours("words").MultipassError) as caught:
         ours("plan.roles").roles_of(args, neo.checkpoints[A], neo.checkpoints.values(), *files)
     assert "there is no VAE 'beta.vae'" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("passes", "fields", "of_second", "stays"),
+    [
+        ((A, B), {}, False, False),
+        ((B, A), {}, False, False),
+        ((B, A), {"hr_additional_modules": ["Use same choices"]}, False, False),
+        ((B, A), {"hr_additional_modules": []}, False, True),
+        ((B, A), {"hr_additional_modules": []}, True, False),
+        ((A, A), {"hr_additional_modules": []}, False, True),
+        ((A, B), {"hr_additional_modules": []}, False, False),
+    ],
+)
+def test_a_model_with_modules_that_no_pass_has_makes_room_first(neo, monkeypatch, passes, fields, of_second, stays):
+    """The plan counts a checkpoint once. Only one of the hires pass may have two sets of modules."""
+    keep(neo, A, B)
+    old = weakref.ref(neo.swap(A))
+    neo.swap(B)
+    begin_job(neo, *passes, **fields)
+    if of_second:
+        vaes = ours("plan.decide").Vaes(modules={str(neo.files[A]): ["clip.safetensors"]})
+        neo.state.running.job.plan.vaes = vaes
+    load, was_there = neo.sd_models.forge_loader, []
+
+    def loading(*args, **kwargs):
+        was_there.append(not dies(old))
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(neo.sd_models, "forge_loader", loading)
+    neo.swap(A, neo.text_encoder)
+    assert was_there == [stays]
+    assert neo.loads == [A, B, "alpha + clip"]
