@@ -721,3 +721,45 @@ def test_a_model_with_modules_that_no_pass_has_makes_room_first(neo, monkeypatch
     neo.swap(A, neo.text_encoder)
     assert was_there == [stays]
     assert neo.loads == [A, B, "alpha + clip"]
+
+
+BARE = {"layers.0.attention.qkv.weight": [40, 40], "cap_embedder.1.weight": [10, 10]}
+FLUX = {"double_blocks.0.img_attn.qkv.weight": [40, 40], "double_blocks.0.img_attn.qkv.bias": [40]}
+WITH_TEXT = {f"model.diffusion_model.{name}": shape for name, shape in FLUX.items()}
+WITH_TEXT |= {"text_encoders.clip_l.transformer.text_model.embeddings.token_embedding.weight": [4, 4]}
+
+
+@pytest.mark.parametrize(
+    ("shapes", "dtype", "size"),
+    [(BARE, "BF16", None), (BARE, "F8_E4M3", None), (FLUX, "F16", 2 * 1640), (FLUX, "F8_E4M3", 1600 + 2 * 40)],
+)
+def test_what_a_checkpoint_of_one_of_neos_architectures_takes(neo, tmp_path, shapes, dtype, size):
+    """Where the names of its tensors tell nothing it is the whole file; Neo leaves weights in 8 bits."""
+    neo.modules["modules.devices"].dtype_unet = neo.modules["modules.devices"].dtype_vae = torch.float16
+    file = write_hollow(tmp_path / "it.safetensors", header(shapes, dtype))
+    facts = ours("memory.headers").read_facts(file)
+    assert neo.host.files.loaded_size(facts) == (file.stat().st_size if size is None else size)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "own", "counted"),
+    [(FLUX, None, True), (FLUX, (), False), (FLUX, ("clip.safetensors",), True), (WITH_TEXT, None, False)],
+)
+def test_text_encoders_that_are_modules_count(neo, shapes, own, counted):
+    """A model has each of its own, though another one may have the same."""
+    neo.modules["modules.devices"].dtype_unet = neo.modules["modules.devices"].dtype_vae = torch.float16
+    neo.shared.opts.data |= ours("plan.our_settings").DEFAULTS
+    neo.host.vaes.module_names()
+    Path(neo.text_encoder).write_bytes(b"x" * 999)
+    for name in (A, B):
+        write_hollow(neo.files[name], header(shapes))
+    sizes = []
+    for modules in ([], [neo.text_encoder, neo.vae]):
+        neo.shared.opts.data["forge_additional_modules"] = modules
+        p = begin_job(neo, A, prompt="", override_settings={}, refiner_checkpoint=None, enable_hr=True)
+        second = ours("plan.second_pass").SecondPass(modules=own if modules else None)
+        roles = ours("plan.roles").Roles(neo.checkpoints[A], neo.checkpoints[B], None, second)
+        models = neo.host.gathering.of_request(p, roles, []).models
+        sizes.append([models[str(neo.files[name])].size for name in (A, B)])
+    more = [after - before for before, after in zip(*sizes, strict=True)]
+    assert more == [999 * (shapes is FLUX), 999 * counted]

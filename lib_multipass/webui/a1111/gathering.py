@@ -15,17 +15,9 @@ from lib_multipass.plan.args import SAME_MODULES, VAE_MODES
 from lib_multipass.plan.crossing import SECOND
 from lib_multipass.plan.hires import HIRES_MODULES, SAME_CHECKPOINT
 from lib_multipass.plan.names import Checkpoint
-from lib_multipass.plan.our_settings import (
-    CROSSING_UPSCALER,
-    DEFAULTS,
-    FLAGS,
-    KEEP,
-    ORDER,
-    RAM_RESERVE,
-    VRAM_RESERVE,
-)
+from lib_multipass.plan.our_settings import CROSSING_UPSCALER, DEFAULTS, ORDER
 from lib_multipass.plan.roles import Roles
-from lib_multipass.plan.situation import Faces, Hires, Machine, Situation
+from lib_multipass.plan.situation import Faces, Hires, Situation
 from lib_multipass.plan.vae_choice import SETTING, VaeSettings
 from lib_multipass.state import kept
 from lib_multipass.webui.a1111 import (
@@ -34,7 +26,7 @@ from lib_multipass.webui.a1111 import (
     checkpoints,
     features,
     files,
-    hardware,
+    machine,
     options,
     shares,
     stages,
@@ -85,7 +77,7 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
     return Situation(
         facts={**{checkpoint.filename: host.files.facts_of(checkpoint) for checkpoint in lenders}, **facts},
         vaes=_vaes(p, roles, named),
-        machine=_machine(),
+        machine=machine.now(),
         hires=_hires(p, page),
         faces=faces,
         refiner=refiner,
@@ -94,12 +86,11 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
         alias=checkpoints.alias_of(roles.second),
         known=host.checkpoints.known(),
         beyond=host.features.beyond(),
-        models={file: model_of(checkpoint, facts[file], with_loras) for file, checkpoint in named.items()},
-        others=[
-            model_of(model.sd_checkpoint_info, host.files.facts_of(model.sd_checkpoint_info), False)
-            for model in loaded
-            if model.sd_checkpoint_info.filename not in named
-        ],
+        models={
+            file: model_of(checkpoint, facts[file], with_loras, _modules_of(checkpoint, p, roles))
+            for file, checkpoint in named.items()
+        },
+        others=_others(model.sd_checkpoint_info for model in loaded if model.sd_checkpoint_info.filename not in named),
         asks=asks,
         loaded=[model.sd_checkpoint_info for model in loaded],
         hollow={
@@ -112,6 +103,16 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
         early_scripts=beginnings.early_scripts(p),
         is_sent=shares.are_sent(p),
     )
+
+
+def _others(loaded: Iterable[Checkpoint]) -> list[Model]:
+    return [model_of(checkpoint, host.files.facts_of(checkpoint), False) for checkpoint in loaded]
+
+
+def _modules_of(checkpoint: Checkpoint, p: Any, roles: Roles) -> Sequence[str]:
+    """The names of the modules that a checkpoint of the job has."""
+    own = roles.own.modules if checkpoint.filename == roles.second.filename else None
+    return host.vaes.modules(p) if own is None else own
 
 
 def _refiner(p: Any) -> tuple[Checkpoint | None, str | None]:
@@ -173,29 +174,6 @@ def pixel_upscalers() -> list[str]:
     return [upscaler.name for upscaler in shared.sd_upscalers if upscaler.name != "None"]
 
 
-def _machine() -> Machine:
-    return Machine(
-        vram=host.hardware.vram_to_plan(),
-        ram=host.hardware.ram_free(),
-        vram_reserve=_gigabytes(VRAM_RESERVE),
-        ram_reserve=_gigabytes(RAM_RESERVE),
-        half=host.hardware.computes_in_half(),
-        half_vae=hardware.vae_computes_in_half(),
-        setting=host.options.get(KEEP, DEFAULTS[KEEP]),
-        flag=FLAGS[host.options.flag(KEEP) or "automatic"],
-        limit=host.models.users_limit(),
-        keeps_in_ram=host.models.users_park_in_ram(),
-        moves_fast=host.fast_swaps.are_on(),
-        measured=kept.measured,
-        lacks=kept.lacks,
-    )
-
-
-def _gigabytes(name: str) -> int:
-    flag = host.options.flag(name)
-    return int(1e9 * (host.options.get(name, DEFAULTS[name]) if flag is None else flag))
-
-
 def _has_loras(p: Any) -> bool:
     texts = [text for name in ("prompt", "hr_prompt") for text in _texts(getattr(p, name, ""))]
     return any("<lora:" in text or "<lyco:" in text for text in texts)
@@ -206,13 +184,14 @@ def _texts(prompt: Any) -> Iterator[str]:
     return (text for text in listed if isinstance(text, str))
 
 
-def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool) -> Model:
+def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool, modules: Sequence[str] = ()) -> Model:
     """A checkpoint as the placement sees it, used once.
 
     Args:
         checkpoint: the checkpoint.
         facts: what its file is.
         with_loras: whether a job that uses it names LoRAs.
+        modules: the names of the modules that it has.
     """
     loaded = host.models.loaded_model(checkpoint)
     copies = files.most_copies(facts) if with_loras else 0
@@ -220,7 +199,7 @@ def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool) -> Model:
         copies = max(0, copies - host.lora_memory.backup_bytes(loaded))
     split = host.hardware.is_split(facts) if loaded is None else host.parts.is_split(loaded)
     foreign = host.vaes.takes_another(checkpoint, loaded)
-    size = host.files.loaded_size(facts, foreign)
+    size = host.files.loaded_size(facts, foreign) + host.files.bytes_of_modules(facts, modules)
     # The webui copies it where the model lies at that moment: a new one on the device, others in RAM.
     beside = 0 if split or not foreign else size - host.files.loaded_size(facts)
     place = DISK if loaded is None else host.hardware.place_of(loaded)
