@@ -763,3 +763,11 @@ def test_text_encoders_that_are_modules_count(neo, shapes, own, counted):
         sizes.append([models[str(neo.files[name])].size for name in (A, B)])
     more = [after - before for before, after in zip(*sizes, strict=True)]
     assert more == [999 * (shapes is FLUX), 999 * counted]
+
+
+def test_an_edition_without_a_folder_of_embeddings_loads_and_swaps(neo, monkeypatch):
+    monkeypatch.delattr(dynamic_args, "embedding_dir")
+    keep(neo, A, B)
+    for name in (A, B, A, B):
+        neo.swap(name)
+    assert neo.loads == [A, B]

@@ -30,7 +30,7 @@ def forget_picture(model: Any) -> None:
 
 def embeddings() -> frozenset[tuple]:
     """The files in the folder of textual inversions, each with its size and time."""
-    folder = dynamic_args.embedding_dir
+    folder = getattr(dynamic_args, "embedding_dir", None)
     walk = os.walk(folder, followlinks=True) if isinstance(folder, str) else ()
     files = (str(Path(within, name)) for within, _, names in walk for name in names)
     return frozenset((file, state_of(file)) for file in files)
