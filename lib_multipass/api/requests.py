@@ -8,6 +8,7 @@ from typing import Any
 from lib_multipass.plan.args import PassArgs
 from lib_multipass.plan.decide import decide
 from lib_multipass.plan.forecast import Forecast
+from lib_multipass.plan.hires import with_theirs
 from lib_multipass.plan.roles import roles_of
 from lib_multipass.webui import host
 from lib_multipass.words import MultipassError
@@ -46,6 +47,7 @@ def plan_of(request: PlanRequest) -> Forecast:
     _check_sizes(request)
     args = PassArgs.parse(_args_of(request, "multipass"))
     files = host.vaes.names(), host.vaes.module_names()
+    args = with_theirs(args, request.page, files[1])
     roles = roles_of(args, host.checkpoints.base_of(request), host.checkpoints.known(), *files)
     return decide(roles, host.gathering.of_request(request, roles, _args_of(request, "adetailer"))).forecast
 

@@ -15,7 +15,7 @@ from lib_multipass.job.jobs import Job, end_running
 from lib_multipass.passes.ahead import Ahead
 from lib_multipass.passes.first_pass import FirstPass
 from lib_multipass.passes.gauge import Gauge
-from lib_multipass.plan import again, axes, unshared
+from lib_multipass.plan import again, axes, hires, unshared
 from lib_multipass.plan.args import PassArgs
 from lib_multipass.plan.decide import Plan, decide
 from lib_multipass.plan.roles import roles_of
@@ -56,6 +56,7 @@ def before_process(p: Any, values: Sequence[Any]) -> None:
 def _run(p: Any, args: PassArgs) -> None:
     """Resolve, gather, decide, declare, run; a job that cannot begin is over at once."""
     files = host.vaes.names(), host.vaes.module_names()
+    args = hires.with_theirs(args, vars(p), files[1])
     roles = roles_of(args, host.checkpoints.base_of(p), host.checkpoints.known(), *files)
     plan, asked = decide(roles, host.gathering.of_job(p, roles)), dict(vars(p))
     _declare(p, plan)

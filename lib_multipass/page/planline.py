@@ -56,8 +56,9 @@ OF_THE_PASSES = {
     "hr_scheduler": "hr_scheduler",
     "txt2img_hires_steps": "hr_second_pass_steps",
     "txt2img_denoising_strength": "denoising_strength",
+    "hr_vae_te": "hr_additional_modules",
 }
-"""Further ones, that tell whether a pass of the last job is asked for again."""
+"""Further ones, that tell whether a pass of the last job is asked for again; the last is Forge Neo's."""
 OF_A_TAB = re.compile(r"script_txt2img_adetailer_ad_(tab_enable|model|use_checkpoint|checkpoint)(_\d+(st|nd|rd|th))?")
 """Components of ADetailer's tabs that the plan depends on. Their values are in ADetailer's arguments."""
 AT_THE_TOP = ("setting_sd_model_checkpoint", "setting_sd_modules")

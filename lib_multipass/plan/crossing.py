@@ -123,7 +123,7 @@ def require_vae(field: str, name: str, vae: Facts, checkpoint: str, facts: Facts
         raise MultipassError(f"{field}: {name} cannot be used. {vae.problem}")
     if vae.kind in (CHECKPOINT, DIFFUSION_ALONE, LORA):
         raise MultipassError(f"{field}: {name} is no VAE but a {vae.kind}; choose a VAE.")
-    takes = _channels(facts)
+    takes = channels_of(facts)
     if None not in (vae.latent_channels, takes) and vae.latent_channels != takes:
         raise MultipassError(
             f"{field}: {name} has {vae.latent_channels} latent channels and {checkpoint} has {takes}; "
@@ -141,12 +141,12 @@ def require_decoder(field: str, name: str, vae: Facts, checkpoint: str, facts: F
     Raises:
         MultipassError: for a VAE without one.
     """
-    if vae.kind == VAE_ALONE and vae.latent_channels is None and _channels(facts) is not None:
+    if vae.kind == VAE_ALONE and vae.latent_channels is None and channels_of(facts) is not None:
         raise MultipassError(
             f"{field}: {name} could not be put on {checkpoint}, since it lacks {DECODER}; choose another VAE."
         )
 
 
-def _channels(facts: Facts) -> int | None:
+def channels_of(facts: Facts) -> int | None:
     """Channels of the latent pictures of a checkpoint, if they are known."""
     return facts.latent_channels or _CHANNELS.get(facts.latent)

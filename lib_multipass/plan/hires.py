@@ -6,11 +6,13 @@ Sentences stand here in two tenses where the plan says what will be and the job 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import PurePath
 from typing import Any
 
 from lib_multipass.memory.headers import Facts
 from lib_multipass.plan import crossing
-from lib_multipass.plan.args import AUTOMATIC_VAE, NO_VAE, SAME_MODULES
+from lib_multipass.plan.args import AUTOMATIC_VAE, NO_VAE, SAME_MODULES, SAME_VAE, PassArgs, written
 from lib_multipass.plan.crossing import FIRST, REFINED_PASSES, SECOND
 from lib_multipass.plan.names import Checkpoint, absent, called
 from lib_multipass.plan.roles import Roles
@@ -82,6 +84,23 @@ def of_its_own(hires: Hires, own: SecondPass, vaes: Collection[str], foreign: bo
         elif given[HIRES_MODULES] is None or own.vae == AUTOMATIC_VAE:
             fields[HIRES_MODULES] = [SAME_MODULES]
     return fields
+
+
+def with_theirs(args: PassArgs, given: Mapping[str, Any], modules: Collection[str] | None) -> PassArgs:
+    """The settings, with what the webui's own field chooses as the hires pass's modules where ours leave it open.
+
+    So ADetailer's passes on its checkpoint have them too, and the infotext says them.
+
+    Args:
+        args: the user's settings.
+        given: the fields of the webui's job by name.
+        modules: the names of the webui's modules, which leaves others out without a word; None where it has none.
+    """
+    theirs = given.get(HIRES_MODULES)
+    if modules is None or args.vae != SAME_VAE or not isinstance(theirs, list) or SAME_MODULES in theirs:
+        return args
+    names = (PurePath(one).name for one in theirs)
+    return replace(args, vae=written(name for name in names if name in modules))
 
 
 def switched_on(hires: Hires, fields: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lib_multipass.memory.headers import Facts
 from lib_multipass.plan.args import AUTOMATIC_VAE, NO_VAE, SAME_VAE, VAE_MODES, label, short
-from lib_multipass.plan.crossing import latents_fit, require_decoder, require_vae
+from lib_multipass.plan.crossing import channels_of, latents_fit, require_decoder, require_vae
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.roles import Roles
 from lib_multipass.words import MultipassError
@@ -41,6 +41,8 @@ class VaeSettings:
     """Whether they are modules, as in Forge Neo; an override can name a file there and nothing else."""
     module: str | None = None
     """The one among the first pass's modules, where the hires pass has the same."""
+    module_facts: Facts | None = None
+    """What its header says."""
 
     def require_text(self) -> str:
         """The job's *SD VAE*.
@@ -64,10 +66,15 @@ class VaeSettings:
         """Whether the job would force a VAE of another latent space on ``other``.
 
         No header tells a VAE of SD 1.x from one of SDXL. So a file that is fixed for all checkpoints counts as one of
-        the first pass's kind: with a wrong one, the pictures of the selected checkpoint would be noise already.
+        the first pass's kind: with a wrong one, the pictures of the selected checkpoint would be noise already. Of a
+        module the channels count too, which its header tells where the first pass's architecture is unknown.
         """
         fixed = self.path is not None or self.module is not None or self.require_text() in self.files
-        return fixed and not latents_fit(base, other)
+        return fixed and (not latents_fit(base, other) or (base != other and self._has_other_channels(other)))
+
+    def _has_other_channels(self, other: Facts) -> bool:
+        known = {None if self.module_facts is None else self.module_facts.latent_channels, channels_of(other)}
+        return len(known - {None}) > 1
 
     @property
     def fixed_name(self) -> str:

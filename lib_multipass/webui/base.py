@@ -162,6 +162,7 @@ WITHIN = {
         "bytes_beside": "bytes of RAM of a loaded model's weights that are on the device at the same time",
     },
     "files": {
+        "bytes_of_modules": "bytes of text encoders that a checkpoint has from these modules",
         "loading": "how the webui loads a checkpoint",
         "read_bytes": "bytes of RAM that a file takes while it is loaded",
     },
@@ -196,6 +197,7 @@ WITHIN = {
     },
     "vaes": {
         "automatic": "the file that Automatic means for a checkpoint",
+        "files": "by name, all VAE files",
         "modules": "where VAE and text encoders are modules, those of the first pass",
         "named": "what a setting says for a VAE, as a name",
         "takes_another": "whether a checkpoint has another VAE than its own in it",

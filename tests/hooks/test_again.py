@@ -119,12 +119,12 @@ def test_a_random_seed_counts_as_what_it_was(marks, host):
 
 
 def test_the_page_gives_all_that_it_has(host):
-    """The miniature has no styles."""
+    """The miniature has no styles, and Forge Neo alone has modules."""
     from lib_multipass.page import planline
 
     demo = host.ui.create_ui()
     ids = {getattr(block, "elem_id", None) for block in demo.blocks.values()}
-    assert set(planline.OF_THE_PASSES) - ids <= {"txt2img_styles"}
+    assert set(planline.OF_THE_PASSES) - ids <= {"txt2img_styles", "hr_vae_te"}
 
 
 def test_another_checkpoint_is_selected(marks, host, monkeypatch):

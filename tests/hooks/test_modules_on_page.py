@@ -167,3 +167,29 @@ def test_what_is_exchanged_is_offered(host, monkeypatch):
     assert shown["value"].startswith("alpha")
     assert shown["choices"] == ["by another title", shown["value"]]
     assert selected.startswith(B)
+
+
+THEIRS = ["other.safetensors"]
+
+
+def test_what_neos_own_field_chooses_is_the_second_passs(host, monkeypatch):
+    from lib_multipass.page import planline
+    from lib_multipass.state import running
+    from lib_multipass.webui import host as door
+
+    monkeypatch.setattr(door.vaes, "module_names", lambda: MODULES)
+    p = host.job(True, B)
+    p.hr_additional_modules = THEIRS
+    p.scripts.before_process(p)
+    own = running.job.plan.roles.own
+    running.job.end()
+    assert own.modules == tuple(THEIRS)
+    assert p.extra_generation_params["Multipass VAE"] == json.dumps(THEIRS)
+    ours = [{"enabled": True, "checkpoint": B}.get(name, args.default(name)) for name in args.FIELDS]
+    request = planline._request({planline.OF_THE_PASSES["hr_vae_te"]: THEIRS}, ours, [])
+    assert request.page == {"hr_additional_modules": THEIRS}
+    wanted = []
+    monkeypatch.setattr(door.gathering, "of_request", lambda _request, roles, _faces: wanted.append(roles) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        planline.plan_of(request)
+    assert wanted[0].own == own

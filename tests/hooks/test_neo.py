@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from support.as_neo import forge_neo, started
+from support.layouts import header, write_hollow
 from support.neo import A, B, C, Neo, dynamic_args
 
 
@@ -57,13 +58,14 @@ def keep(neo: Neo, *names: str, besides: tuple[str, ...] = ()) -> None:
     neo.host.models.keep(placement.Decision(places), neo.checkpoints[(*names, *besides)[0]])
 
 
-def begin_job(neo: Neo, first: str, **fields) -> SimpleNamespace:
-    """A job of Multipass runs from now on, with this first pass."""
+def begin_job(neo: Neo, first: str, second: str = B, **fields) -> SimpleNamespace:
+    """A job of Multipass runs from now on, with these two passes."""
     from lib_multipass.plan.report import Journal
 
     p = neo.processing.StableDiffusionProcessingTxt2Img()
     vars(p).update(fields)
-    plan = SimpleNamespace(base=neo.checkpoints[first], in_use=())
+    vaes = ours("plan.decide").Vaes()
+    plan = SimpleNamespace(base=neo.checkpoints[first], second=neo.checkpoints[second], vaes=vaes, in_use=())
     neo.state.running.job = SimpleNamespace(owner=lambda: p, plan=plan, parts={}, journal=Journal(), number=1)
     return p
 
@@ -506,3 +508,266 @@ def test_vaes_are_named_by_their_files(neo):
     assert neo.host.vaes.shown("other") == "other.safetensors"
     assert neo.host.vaes.named(neo.vae) == "other.safetensors"
     assert neo.host.vaes.automatic(str(neo.files[A])) is None
+
+
+def test_a_config_beside_a_checkpoint_is_what_it_is_made_of(keeping):
+    """It says of what kind its predictions are."""
+    keeping.files[B].with_suffix(".yaml").write_text("model: {params: {parameterization: v}}")
+    keeping.swap(B)
+    keeping.swap(A)
+    keeping.swap(B)
+    assert keeping.loads == [B]
+
+
+def test_a_vae_that_is_gone_with_its_model_is_put_on_no_other(keeping):
+    """A later override that puts nothing on takes what is stored off all the same."""
+    first = keeping.swap(A)
+    keeping.sd_vae.store_base_vae(first)
+    keep(keeping, B)
+    second = keeping.swap(B)
+    reference = weakref.ref(first)
+    del first
+    assert dies(reference)
+    own = weights(second)
+    keeping.sd_vae.restore_base_vae(second)
+    keeping.sd_vae.restore_base_vae(second)
+    assert weights(second) == own
+
+
+def referring(model, *pictures: str):
+    """A model that edits pictures, as ImageStitch leaves it: with those that it has read."""
+    model.ref_latents, model.ini_latent = [*pictures], None
+    model.clear_references = model.ref_latents.clear
+    return model
+
+
+def test_references_of_an_earlier_job_do_not_act_in_a_second_pass(keeping):
+    """ImageStitch clears those of the first pass's model alone, and reads them anew for another one."""
+    editor = referring(keeping.swap(A), "a chair")
+    begin_job(keeping, B)
+    keeping.swap(B)
+    assert keeping.swap(A) is editor
+    assert editor.ref_latents == []
+
+
+def test_references_hold_for_all_batches_and_for_the_next_job(keeping):
+    """ImageStitch reads the same ones for the same model no second time."""
+    editor = referring(keeping.swap(A), "a chair")
+    for _ in range(2):
+        begin_job(keeping, A)
+        keeping.swap(A)
+        keeping.swap(B)
+    keeping.state.running.job = None
+    keeping.host.models.let_go(keeping.checkpoints[A])
+    assert keeping.sd_models.model_data.sd_model is editor
+    assert editor.ref_latents == ["a chair"]
+
+
+@pytest.mark.parametrize("name", [B, C], ids=["kept", "loaded"])
+def test_references_end_with_another_first_pass(keeping, name):
+    keep(keeping, A, B, C)
+    editor = referring(keeping.swap(A), "a chair")
+    begin_job(keeping, name)
+    keeping.swap(name)
+    begin_job(keeping, A)
+    keeping.swap(A)
+    assert editor.ref_latents == []
+
+
+def test_a_picture_that_an_interrupted_pass_has_left_is_no_reference(keeping):
+    editor = referring(keeping.swap(A))
+    editor.ini_latent = "half of it"
+    keeping.swap(B)
+    assert keeping.swap(A).ini_latent is None
+
+
+def with_networks(model) -> list:
+    """A model as a job with a LoRA leaves it; what its diffusion model is then."""
+    model.current_lora_hash = "[['detail.safetensors', 1.0, 1.0, False]]"
+    worked_in = model.forge_objects_original.unet.clone()
+    model.forge_objects_after_applying_lora.unet = worked_in
+    model.forge_objects = SimpleNamespace(**vars(model.forge_objects_after_applying_lora))
+    return worked_in
+
+
+@pytest.mark.parametrize("disabled", [True, False])
+def test_networks_of_an_earlier_job_do_not_act_where_they_are_disabled(keeping, disabled):
+    """The webui sets none then, and takes the model for one that was just loaded."""
+    model = keeping.swap(B)
+    worked_in = with_networks(model)
+    model.forge_objects.unet.model.diffusion_model.loras = networks = ["of a quantised model"]
+    keeping.swap(A)
+    begin_job(keeping, A, disable_extra_networks=disabled)
+    model = keeping.swap(B)
+    for acts in (model.forge_objects_after_applying_lora.unet, model.forge_objects.unet):
+        assert (acts is model.forge_objects_original.unet, acts is worked_in) == (disabled, not disabled)
+    assert (model.current_lora_hash == str([]), networks == []) == (disabled, disabled)
+
+
+class Database:
+    """The textual inversions of a text encoder, read once when its model is built."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.times = folder, 0
+        self.load_textual_inversion_embeddings()
+
+    def load_textual_inversion_embeddings(self) -> None:
+        self.names = sorted(file.stem for file in self.folder.rglob("*.pt"))
+        self.times += 1
+
+
+def test_embeddings_that_were_added_are_read_when_a_model_is_active_again(neo, tmp_path, monkeypatch):
+    """A model that is built anew would read them."""
+    folder = tmp_path / "embeddings" / "mine"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(dynamic_args, "embedding_dir", str(folder.parent))
+    keep(neo, A, B)
+    model = neo.swap(A)
+    model.text_processing_engine_l = SimpleNamespace(embeddings=Database(folder.parent))
+    p = begin_job(neo, A)
+    keys = []
+    for _ in range(2):
+        neo.swap(B)
+        neo.swap(A)
+        keys.append(p.cached_params("a cat by me"))
+    assert keys[0] == keys[1]
+    (folder / "me.pt").write_bytes(b"me")
+    neo.swap(B)
+    neo.swap(A)
+    assert (model.text_processing_engine_l.embeddings.names, neo.loads) == (["me"], [A, B])
+    assert p.cached_params("a cat by me") != keys[0]
+    neo.swap(B)
+    neo.swap(A)
+    assert model.text_processing_engine_l.embeddings.times == 2
+
+
+T5 = {"encoder.block.0.layer.0.SelfAttention.q.weight": [4, 4], "shared.weight": [4, 4]}
+QWEN = {"model.layers.0.self_attn.q_proj.weight": [4, 4], "model.norm.weight": [4]}
+WAN_VAE = {"encoder.conv1.weight": [4, 4], "decoder.middle.0.residual.0.gamma": [4], "conv1.weight": [4, 4]}
+
+
+@pytest.mark.parametrize(("shapes", "is_vae"), [(T5, False), (QWEN, False), (WAN_VAE, True)])
+def test_a_text_encoder_in_the_folder_of_the_vaes_is_none(neo, tmp_path, shapes, is_vae):
+    """Neo looks for both kinds of modules in either folder, and tells them by their tensors."""
+    file = write_hollow(tmp_path / "there.safetensors", header(shapes))
+    neo.sd_vae.vae_dict["there.safetensors"] = str(file)
+    neo.host.vaes.module_names()
+    modules = neo.modules["modules_forge.main_entry"].module_list
+    modules["there.safetensors"] = str(file)
+    assert ("there.safetensors" in neo.host.vaes.names()) == is_vae
+    args = ours("plan.args").PassArgs.parse([{"checkpoint": B, "vae": ["other", "there"]}])
+    files = neo.host.vaes.names(), neo.host.vaes.module_names()
+    roles = ours("plan.roles").roles_of(args, neo.checkpoints[A], neo.checkpoints.values(), *files)
+    assert roles.own.vae == ("there.safetensors" if is_vae else "other.safetensors")
+    assert roles.own.modules == ("other.safetensors", "there.safetensors")
+
+
+def test_a_text_encoder_there_stays_where_the_first_passs_vae_does_not(neo, tmp_path):
+    neo.shared.opts.data |= ours("plan.our_settings").DEFAULTS
+    file = write_hollow(tmp_path / "there.safetensors", header(QWEN))
+    neo.sd_vae.vae_dict["there.safetensors"] = str(file)
+    neo.shared.opts.data["forge_additional_modules"] = [str(file), neo.vae]
+    p = begin_job(neo, A, prompt="", override_settings={}, refiner_checkpoint=None, enable_hr=True)
+    roles = ours("plan.roles").Roles(neo.checkpoints[A], neo.checkpoints[B], None)
+    found = neo.host.gathering.of_request(p, roles, []).vaes
+    assert ([*found.files], found.module) == (["other.safetensors"], "other.safetensors")
+    assert found.module_facts.file_bytes == Path(neo.vae).stat().st_size
+    keep(neo, A, B)
+    part = neo.host.pass_vae.PassVae(ours("plan.decide").Vaes(apart=[str(neo.files[B])]))
+    neo.state.running.job.parts[type(part)] = part
+    neo.swap(B, str(file), neo.vae)
+    assert neo.loads == ["beta + there"]
+
+
+def test_a_vae_beside_the_checkpoints_is_no_module_and_not_to_be_chosen(neo):
+    """Neo would leave it out of the hires pass's modules without a word; an override can name it."""
+    neo.sd_vae.vae_dict["beta.vae.safetensors"] = str(neo.files[B].with_suffix(".vae.safetensors"))
+    assert neo.host.vaes.names() == ["other.safetensors"]
+    args = ours("plan.args").PassArgs.parse([{"checkpoint": B, "vae": "beta.vae"}])
+    files = neo.host.vaes.names(), neo.host.vaes.module_names()
+    with pytest.raises(ours("words").MultipassError) as caught:
+        ours("plan.roles").roles_of(args, neo.checkpoints[A], neo.checkpoints.values(), *files)
+    assert "there is no VAE 'beta.vae'" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("passes", "fields", "of_second", "stays"),
+    [
+        ((A, B), {}, False, False),
+        ((B, A), {}, False, False),
+        ((B, A), {"hr_additional_modules": ["Use same choices"]}, False, False),
+        ((B, A), {"hr_additional_modules": []}, False, True),
+        ((B, A), {"hr_additional_modules": []}, True, False),
+        ((A, A), {"hr_additional_modules": []}, False, True),
+        ((A, B), {"hr_additional_modules": []}, False, False),
+    ],
+)
+def test_a_model_with_modules_that_no_pass_has_makes_room_first(neo, monkeypatch, passes, fields, of_second, stays):
+    """The plan counts a checkpoint once. Only one of the hires pass may have two sets of modules."""
+    keep(neo, A, B)
+    old = weakref.ref(neo.swap(A))
+    neo.swap(B)
+    begin_job(neo, *passes, **fields)
+    if of_second:
+        vaes = ours("plan.decide").Vaes(modules={str(neo.files[A]): ["clip.safetensors"]})
+        neo.state.running.job.plan.vaes = vaes
+    load, was_there = neo.sd_models.forge_loader, []
+
+    def loading(*args, **kwargs):
+        was_there.append(not dies(old))
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(neo.sd_models, "forge_loader", loading)
+    neo.swap(A, neo.text_encoder)
+    assert was_there == [stays]
+    assert neo.loads == [A, B, "alpha + clip"]
+
+
+BARE = {"layers.0.attention.qkv.weight": [40, 40], "cap_embedder.1.weight": [10, 10]}
+FLUX = {"double_blocks.0.img_attn.qkv.weight": [40, 40], "double_blocks.0.img_attn.qkv.bias": [40]}
+WITH_TEXT = {f"model.diffusion_model.{name}": shape for name, shape in FLUX.items()}
+WITH_TEXT |= {"text_encoders.clip_l.transformer.text_model.embeddings.token_embedding.weight": [4, 4]}
+
+
+@pytest.mark.parametrize(
+    ("shapes", "dtype", "size"),
+    [(BARE, "BF16", None), (BARE, "F8_E4M3", None), (FLUX, "F16", 2 * 1640), (FLUX, "F8_E4M3", 1600 + 2 * 40)],
+)
+def test_what_a_checkpoint_of_one_of_neos_architectures_takes(neo, tmp_path, shapes, dtype, size):
+    """Where the names of its tensors tell nothing it is the whole file; Neo leaves weights in 8 bits."""
+    neo.modules["modules.devices"].dtype_unet = neo.modules["modules.devices"].dtype_vae = torch.float16
+    file = write_hollow(tmp_path / "it.safetensors", header(shapes, dtype))
+    facts = ours("memory.headers").read_facts(file)
+    assert neo.host.files.loaded_size(facts) == (file.stat().st_size if size is None else size)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "own", "counted"),
+    [(FLUX, None, True), (FLUX, (), False), (FLUX, ("clip.safetensors",), True), (WITH_TEXT, None, False)],
+)
+def test_text_encoders_that_are_modules_count(neo, shapes, own, counted):
+    """A model has each of its own, though another one may have the same."""
+    neo.modules["modules.devices"].dtype_unet = neo.modules["modules.devices"].dtype_vae = torch.float16
+    neo.shared.opts.data |= ours("plan.our_settings").DEFAULTS
+    neo.host.vaes.module_names()
+    Path(neo.text_encoder).write_bytes(b"x" * 999)
+    for name in (A, B):
+        write_hollow(neo.files[name], header(shapes))
+    sizes = []
+    for modules in ([], [neo.text_encoder, neo.vae]):
+        neo.shared.opts.data["forge_additional_modules"] = modules
+        p = begin_job(neo, A, prompt="", override_settings={}, refiner_checkpoint=None, enable_hr=True)
+        second = ours("plan.second_pass").SecondPass(modules=own if modules else None)
+        roles = ours("plan.roles").Roles(neo.checkpoints[A], neo.checkpoints[B], None, second)
+        models = neo.host.gathering.of_request(p, roles, []).models
+        sizes.append([models[str(neo.files[name])].size for name in (A, B)])
+    more = [after - before for before, after in zip(*sizes, strict=True)]
+    assert more == [999 * (shapes is FLUX), 999 * counted]
+
+
+def test_an_edition_without_a_folder_of_embeddings_loads_and_swaps(neo, monkeypatch):
+    monkeypatch.delattr(dynamic_args, "embedding_dir")
+    keep(neo, A, B)
+    for name in (A, B, A, B):
+        neo.swap(name)
+    assert neo.loads == [A, B]

@@ -90,7 +90,7 @@ def test_one_event_asks_and_every_component_tells_of_its_changes(host):
     demo = host.ui.create_ui()
     asking = [event for event in demo.dependencies if event["outputs"][:1] == _ids(demo, "script_multipass_plan")]
     refiner = {name for name in planline.WATCHED.values() if name.startswith("refiner")}  # the miniature has none
-    styles = {"txt2img_styles"}  # nor these
+    styles = {"txt2img_styles", "hr_vae_te"}  # nor these
     watched = len(planline._NAMES) - len(refiner) - len(styles) + 1  # the checkpoint of a pasted picture
     assert [len(event["inputs"]) for event in asking] == [watched + len(args.FIELDS) + _faces(host)]
     telling = [event for event in demo.dependencies if event["js"] == planline.CHANGED]

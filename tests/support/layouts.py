@@ -14,7 +14,7 @@ from pathlib import Path
 
 Shapes = Iterator[tuple[str, list[int]]]
 
-BYTES = {"F16": 2, "BF16": 2, "F32": 4, "I64": 8}
+BYTES = {"F8_E4M3": 1, "F16": 2, "BF16": 2, "F32": 4, "I64": 8}
 TOKENS, PLACES = 49408, 77
 
 

@@ -7,7 +7,7 @@ import pytest
 from lib_multipass.memory.architectures import SD1, SDXL
 from lib_multipass.memory.headers import Facts
 from lib_multipass.plan import hires
-from lib_multipass.plan.args import NO_VAE
+from lib_multipass.plan.args import NO_VAE, PassArgs
 from lib_multipass.plan.borrowing import borrowed
 from lib_multipass.plan.forecast import FIRST, SECOND
 from lib_multipass.plan.roles import Roles
@@ -56,6 +56,28 @@ def test_modules_that_were_chosen_as_a_list_are_all(chosen):
     own = SecondPass("sharp.safetensors" if len(chosen) == 2 else NO_VAE, modules=chosen)
     found = of_its_own(own, ("soft.safetensors", "text"), hr_additional_modules=["theirs"])
     assert found == {"hr_additional_modules": [*chosen]}
+
+
+@pytest.mark.parametrize(
+    ("vae", "theirs", "expected"),
+    [
+        ("Use same VAE", ["text.safetensors", "sharp.safetensors"], '["text.safetensors", "sharp.safetensors"]'),
+        ("Use same VAE", ["/models/VAE/sharp.safetensors", "gone"], '["sharp.safetensors"]'),
+        ("Use same VAE", [], "[]"),
+        ("Use same VAE", None, "Use same VAE"),
+        ("Use same VAE", ["Use same choices"], "Use same VAE"),
+        ("Automatic", ["text.safetensors"], "Automatic"),
+        ("soft.safetensors", ["text.safetensors"], "soft.safetensors"),
+        ("[]", ["text.safetensors"], "[]"),
+    ],
+)
+def test_what_the_webuis_own_field_chooses_counts_as_chosen(vae, theirs, expected):
+    """ADetailer's passes have it then, too, and the infotext says it."""
+    asked = PassArgs(True, "photo", vae=vae)
+    found = hires.with_theirs(asked, {"hr_additional_modules": theirs}, [*VAES, "text.safetensors"])
+    assert found == PassArgs(True, "photo", vae=expected)
+    assert hires.with_theirs(asked, {"hr_additional_modules": theirs}, None) == asked
+    assert hires.with_theirs(asked, {}, VAES) == asked
 
 
 @pytest.mark.parametrize("given", [None, ["Use same choices"]])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lib_multipass.memory.architectures import SD1
+from lib_multipass.memory.architectures import SD1, SDXL, UNKNOWN
 from lib_multipass.memory.headers import Facts
 from lib_multipass.memory.placement import Model
 from lib_multipass.plan.args import PassArgs
@@ -22,13 +22,29 @@ VAES = ["sharp.safetensors", "soft.safetensors"]
 TEXT, OTHER_TEXT = "text.safetensors", "other text.safetensors"
 
 
-def plan(vae: Any, base: Any = CARTOON, tab: Any = None, first: Any = (TEXT,), **own: Any) -> Plan:
+def plan(
+    vae: Any,
+    base: Any = CARTOON,
+    tab: Any = None,
+    first: Any = (TEXT,),
+    kinds: Any = None,
+    module: str | None = None,
+    module_facts: Facts | None = None,
+    **own: Any,
+) -> Plan:
     args = PassArgs.parse([{"checkpoint": PHOTO.name, "vae": vae, **own}])
     roles = roles_of(args, base, KNOWN, VAES, [*VAES, TEXT, OTHER_TEXT])
     facts = {known.filename: Facts(1, architecture=SD1) for known in KNOWN}
+    facts |= {file: Facts(1, architecture=kind) for file, kind in (kinds or {}).items()}
     given = {"enable_hr": True, "hr_upscaler": "Lanczos", "denoising_strength": 0.5, "hr_scale": 2, "batch_size": 1}
     settings = VaeSettings(
-        files={name: name for name in VAES}, facts=Facts(1), are_modules=True, setting="Automatic", override=None
+        files={name: name for name in VAES},
+        facts=Facts(1),
+        are_modules=True,
+        setting="Automatic",
+        override=None,
+        module=module,
+        module_facts=module_facts,
     )
     situation = Situation(
         facts=facts,
@@ -98,3 +114,24 @@ def test_a_refiner_that_the_webui_leaves_out_is_told_and_does_nothing(at: float 
     assert told == (
         "The refiner photo has no part in this picture: this webui uses none together with Hires. fix." * said
     )
+
+
+@pytest.mark.parametrize(
+    ("channels", "base", "left_out"),
+    [(16, UNKNOWN, True), (4, UNKNOWN, False), (None, UNKNOWN, False), (16, SDXL, False)],
+)
+def test_a_vae_with_other_latent_channels_is_left_out_of_the_second_passs_modules(
+    channels: int | None, base: str, left_out: bool
+) -> None:
+    """Also where the architecture of the first pass's checkpoint is none that is told apart."""
+    made = plan(
+        "Use same VAE",
+        first=(TEXT, VAES[0]),
+        kinds={CARTOON.filename: base, PHOTO.filename: SDXL},
+        module=VAES[0],
+        module_facts=Facts(1, latent_channels=channels),
+    )
+    assert made.fields["hr_additional_modules"] == ([TEXT] if left_out else ["Use same choices"])
+    said = f"was not put on {PHOTO.name_for_extra}"
+    assert (said in " ".join(made.comments)) == left_out
+    assert list(made.vaes.apart) == [PHOTO.filename] * left_out

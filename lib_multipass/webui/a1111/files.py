@@ -72,6 +72,11 @@ def loaded_size(facts: Facts, other_vae: bool = False) -> int:
     return loaded_bytes(facts, host.files.loading(facts, other_vae))
 
 
+def bytes_of_modules(facts: Facts, names: Iterable[str]) -> int:
+    """There are no modules here."""
+    return 0
+
+
 def resident_size(facts: Facts) -> int:
     """Bytes of a checkpoint that are on the device at once, at most, while this webui computes with it."""
     return resident_bytes(facts, host.files.loading(facts))

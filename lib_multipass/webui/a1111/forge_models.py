@@ -6,6 +6,7 @@ then (``load_model``). All functions here are for its models alone; those of oth
 
 from __future__ import annotations
 
+import copy
 import sys
 import weakref
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 from modules import processing, sd_vae
 
+from lib_multipass.state import running
 from lib_multipass.webui.a1111 import options
 
 TEXT_ENCODER = "sd_text_encoder"
@@ -66,7 +68,24 @@ def as_loaded(model: Any) -> None:
 def catch_up(model: Any) -> None:
     """Do for a model that has become active again what loading would have done."""
     as_loaded(model)
+    forget_disabled_networks(model)
     sd_vae.reload_vae_weights(model)
+
+
+def forget_disabled_networks(model: Any) -> None:
+    """Leave a model of reForge or Neo as without LoRAs in a job that disables them, where those that are there stay.
+
+    Its weights follow once the webui needs it: they are put back where other patches are wanted.
+    """
+    p = None if running.job is None else running.job.owner()
+    if not getattr(p, "disable_extra_networks", False):
+        return
+    model.forge_objects = copy.copy(model.forge_objects_original)
+    model.forge_objects_after_applying_lora = copy.copy(model.forge_objects_original)
+    model.current_lora_hash = str([])
+    of_quantised = getattr(model.forge_objects_original.unet.model.diffusion_model, "loras", None)
+    if isinstance(of_quantised, list):
+        of_quantised.clear()
 
 
 def note(model: Any) -> None:

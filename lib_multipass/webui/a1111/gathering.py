@@ -17,7 +17,7 @@ from lib_multipass.plan.crossing import SECOND
 from lib_multipass.plan.hires import HIRES_MODULES, SAME_CHECKPOINT
 from lib_multipass.plan.names import Checkpoint, called
 from lib_multipass.plan.roles import Roles
-from lib_multipass.plan.situation import Faces, Hires, Machine, Situation
+from lib_multipass.plan.situation import Faces, Hires, Situation
 from lib_multipass.plan.vae_choice import SETTING, VaeSettings
 from lib_multipass.state import kept
 from lib_multipass.webui.a1111 import (
@@ -26,7 +26,7 @@ from lib_multipass.webui.a1111 import (
     checkpoints,
     features,
     files,
-    hardware,
+    machine,
     options,
     shares,
     stages,
@@ -78,7 +78,7 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
     return Situation(
         facts={**{checkpoint.filename: host.files.facts_of(checkpoint) for checkpoint in lenders}, **facts},
         vaes=_vaes(p, roles, named),
-        machine=_machine(p),
+        machine=machine.now(p),
         hires=_hires(p, page),
         faces=faces,
         refiner=refiner,
@@ -87,8 +87,8 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
         alias=checkpoints.alias_of(roles.second),
         known=host.checkpoints.known(),
         beyond=host.features.beyond(),
-        models=_models(p, named, facts),
-        others=[model_of(info, host.files.facts_of(info), False) for info in infos if info.filename not in named],
+        models=_models(p, roles, named, facts),
+        others=_others(info for info in infos if info.filename not in named),
         asks=asks,
         loaded=infos,
         hollow={
@@ -97,16 +97,29 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
         },
         recent=list(recent),
         not_kept=stages.why_not(p),
-        order=_ours(p, our_settings.ORDER),
+        order=machine.ours(p, our_settings.ORDER),
         early_scripts=beginnings.early_scripts(p),
         is_sent=shares.are_sent(p),
     )
 
 
-def _models(p: Any, named: Mapping[str, Checkpoint], facts: Mapping[str, Facts]) -> dict[str, Model]:
+def _models(p: Any, roles: Roles, named: Mapping[str, Checkpoint], facts: Mapping[str, Facts]) -> dict[str, Model]:
     """Those in use by file, of which no two are called the same."""
-    with_loras, names = _has_loras(p), {file: called(one, named.values()) for file, one in named.items()}
-    return {file: replace(model_of(named[file], facts[file], with_loras), name=names[file]) for file in named}
+    with_loras, models = _has_loras(p), {}
+    for file, one in named.items():
+        model = model_of(one, facts[file], with_loras, _modules_of(one, p, roles))
+        models[file] = replace(model, name=called(one, named.values()))
+    return models
+
+
+def _others(loaded: Iterable[Checkpoint]) -> list[Model]:
+    return [model_of(checkpoint, host.files.facts_of(checkpoint), False) for checkpoint in loaded]
+
+
+def _modules_of(checkpoint: Checkpoint, p: Any, roles: Roles) -> Sequence[str]:
+    """The names of the modules that a checkpoint of the job has."""
+    own = roles.own.modules if checkpoint.filename == roles.second.filename else None
+    return host.vaes.modules(p) if own is None else own
 
 
 def _refiner(p: Any) -> tuple[Checkpoint | None, str | None]:
@@ -120,16 +133,17 @@ def _refiner(p: Any) -> tuple[Checkpoint | None, str | None]:
 
 def _vaes(p: Any, roles: Roles, in_use: Iterable[str]) -> VaeSettings:
     override = host.vaes.named((p.override_settings or {}).get(SETTING))
-    chosen = roles.own.vae
+    chosen, module = roles.own.vae, _vae_module(p)
     return VaeSettings(
         setting=host.vaes.named(options.in_force(p, SETTING)),
         override=override,
         path=host.options.flag("vae_path"),
-        files=sd_vae.vae_dict,
+        files=host.vaes.files(),
         automatic={file: host.vaes.automatic(file) for file in in_use},
         over_own=host.options.get("sd_vae_overrides_per_model_preferences", False),
         are_modules=host.features.vaes_are_modules(),
-        module=_vae_module(p),
+        module=module,
+        module_facts=None if module is None else remembered(host.vaes.files()[module]),
         facts=None if chosen in VAE_MODES else remembered(sd_vae.vae_dict[chosen]),
     )
 
@@ -138,7 +152,7 @@ def _vae_module(p: Any) -> str | None:
     """The VAE among the modules of the first pass; None if the hires pass has modules of its own, or there are none."""
     if vars(p).get(HIRES_MODULES) not in (None, [SAME_MODULES]):
         return None
-    return next((name for name in host.vaes.modules(p) if name in sd_vae.vae_dict), None)
+    return next((name for name in host.vaes.modules(p) if name in host.vaes.files()), None)
 
 
 def _hires(p: Any, page: Mapping[str, Any]) -> Hires:
@@ -164,36 +178,9 @@ def _hires(p: Any, page: Mapping[str, Any]) -> Hires:
     )
 
 
-def _ours(p: Any, name: str) -> Any:
-    return our_settings.checked(name, options.in_force(p, name))
-
-
 def pixel_upscalers() -> list[str]:
     """The webui's upscalers that work on pixels."""
     return [upscaler.name for upscaler in shared.sd_upscalers if upscaler.name != "None"]
-
-
-def _machine(p: Any) -> Machine:
-    return Machine(
-        vram=host.hardware.vram_to_plan(),
-        ram=host.hardware.ram_free(),
-        vram_reserve=_gigabytes(p, our_settings.VRAM_RESERVE),
-        ram_reserve=_gigabytes(p, our_settings.RAM_RESERVE),
-        half=host.hardware.computes_in_half(),
-        half_vae=hardware.vae_computes_in_half(),
-        setting=_ours(p, our_settings.KEEP),
-        flag=our_settings.FLAGS[host.options.flag(our_settings.KEEP) or "automatic"],
-        limit=host.models.users_limit(),
-        keeps_in_ram=host.models.users_park_in_ram(),
-        moves_fast=host.fast_swaps.are_on(),
-        measured=kept.measured,
-        lacks=kept.lacks,
-    )
-
-
-def _gigabytes(p: Any, name: str) -> int:
-    flag = host.options.flag(name)
-    return int(1e9 * (_ours(p, name) if flag is None else flag))
 
 
 def _has_loras(p: Any) -> bool:
@@ -206,13 +193,14 @@ def _texts(prompt: Any) -> Iterator[str]:
     return (text for text in listed if isinstance(text, str))
 
 
-def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool) -> Model:
+def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool, modules: Sequence[str] = ()) -> Model:
     """A checkpoint as the placement sees it, used once.
 
     Args:
         checkpoint: the checkpoint.
         facts: what its file is.
         with_loras: whether a job that uses it names LoRAs.
+        modules: the names of the modules that it has.
     """
     loaded = host.models.loaded_model(checkpoint)
     copies = files.most_copies(facts) if with_loras else 0
@@ -220,7 +208,7 @@ def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool) -> Model:
         copies = max(0, copies - host.lora_memory.backup_bytes(loaded))
     split = host.hardware.is_split(facts) if loaded is None else host.parts.is_split(loaded)
     foreign = host.vaes.takes_another(checkpoint, loaded)
-    size = host.files.loaded_size(facts, foreign)
+    size = host.files.loaded_size(facts, foreign) + host.files.bytes_of_modules(facts, modules)
     # The webui copies it where the model lies at that moment: a new one on the device, others in RAM.
     beside = 0 if split or not foreign else size - host.files.loaded_size(facts)
     place = DISK if loaded is None else host.hardware.place_of(loaded)

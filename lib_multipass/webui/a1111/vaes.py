@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from modules import sd_vae, shared
@@ -15,7 +16,12 @@ from lib_multipass.words import MultipassError
 
 def names() -> list[str]:
     """The names of all VAE files that the webui lists."""
-    return list(sd_vae.vae_dict)
+    return list(host.vaes.files())
+
+
+def files() -> Mapping[str, str]:
+    """By name, these files."""
+    return sd_vae.vae_dict
 
 
 def module_names() -> list[str] | None:

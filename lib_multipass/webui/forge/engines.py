@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from backend import memory_management
@@ -24,6 +25,8 @@ from modules_forge.utils import apply_circular_forge
 
 from lib_multipass.memory.headers import state_of
 from lib_multipass.state import kept, running
+from lib_multipass.webui.a1111 import forge_models
+from lib_multipass.webui.forge import remains
 
 _FLAGS = (
     "kontext",
@@ -54,6 +57,8 @@ class Engine:
     """The tensors of the noise schedule that it was made with; empty if it has none."""
     online_lora: bool
     """How LoRAs were applied when it was active last."""
+    embeddings: frozenset[tuple]
+    """The files of textual inversions that it has read."""
 
     @property
     def file(self) -> str:
@@ -62,9 +67,11 @@ class Engine:
 
 
 def key_of(parameters: Mapping[str, Any]) -> tuple:
-    """What a model is made of: each file with its size and time, and the dtype."""
-    files = (parameters["checkpoint_info"].filename, *parameters.get("additional_modules", ()))
-    return (*map(_stamped, files), str(parameters.get("unet_storage_dtype")))
+    """What a model is made of: each file with its size and time, a config beside the checkpoint too, and the dtype."""
+    file = parameters["checkpoint_info"].filename
+    config = state_of(str(Path(file).with_suffix(".yaml")))
+    modules = map(_stamped, parameters.get("additional_modules", ()))
+    return (*_stamped(file), config), *modules, str(parameters.get("unet_storage_dtype"))
 
 
 def _stamped(file: str) -> tuple:
@@ -87,7 +94,9 @@ def note(model: Any, key: tuple) -> None:
     buffers = getattr(_predictor(model), "named_buffers", dict)()
     schedule = {name: tensor.clone() for name, tensor in dict(buffers).items()}
     flags = {name: getattr(dynamic_args, name) for name in _FLAGS if hasattr(dynamic_args, name)}
-    kept.engines.insert(0, Engine(model, key, flags, schedule, dynamic_args.online_lora))
+    kept.engines.insert(0, Engine(model, key, flags, schedule, dynamic_args.online_lora, remains.embeddings()))
+    if _begins(key[0][0]):
+        remains.forget_references(engine.model for engine in kept.engines[1:])
     of_this_file = [engine for engine in kept.engines if engine.file == key[0][0]]
     replaced = [engine for engine in of_this_file if engine.key[0] != key[0]]
     drop([*replaced, *[engine for engine in of_this_file if engine not in replaced][_MOST_OF_A_FILE:]])
@@ -102,6 +111,8 @@ def activate(engine: Engine) -> None:
     """Let the webui go on with a kept model, as if it had just loaded it for its present parameters."""
     data, model = sd_models.model_data, engine.model
     frame = getattr(data.sd_model, "end_image", None)
+    others = [known.model for known in kept.engines if known is not engine]
+    remains.forget_references(others if _begins(engine.file) else [model])
     dynamic_args.reset()
     for name, value in engine.flags.items():
         setattr(dynamic_args, name, value)
@@ -120,12 +131,23 @@ def activate(engine: Engine) -> None:
     kept.engines.insert(0, engine)
 
 
+def _begins(file: str) -> bool:
+    """Whether this checkpoint's model makes first passes now: ImageStitch has its references on that alone."""
+    return running.job is None or file == running.job.plan.base.filename
+
+
 def _as_new(engine: Engine) -> None:
     model = engine.model
     model.extra_generation_params, model.comments = {}, []
+    remains.forget_picture(model)
+    files = remains.embeddings()
+    if engine.embeddings != files:
+        remains.read_embeddings(model)
+        engine.embeddings = files
     predictor = _predictor(model)
     for name, tensor in engine.schedule.items():  # ``set_sigmas`` would round the logarithms otherwise than loading
         setattr(predictor, name, tensor.to(getattr(predictor, name).device, copy=True))
+    forge_models.forget_disabled_networks(model)
     tile(model)
 
 

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-from modules import shared
+from collections.abc import Iterable
+from dataclasses import replace
 
-from lib_multipass.memory.footprint import Loading
-from lib_multipass.memory.headers import Facts
+from modules import shared
+from modules_forge import main_entry
+
+from lib_multipass.memory.footprint import Loading, loaded_bytes
+from lib_multipass.memory.headers import DIFFUSION, T5, TEXT, UNKNOWN, Facts, remembered
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.webui.a1111.hardware import vae_computes_in_half
 from lib_multipass.webui.base import host
 
 
+def loaded_size(facts: Facts, other_vae: bool = False) -> int:
+    """Bytes that a checkpoint takes once this webui has loaded it, wherever its parts lie.
+
+    Of an architecture that is not told apart, all that is in the file.
+    """
+    known = facts if facts.architecture != UNKNOWN else replace(facts, parameters={})
+    return loaded_bytes(known, loading(facts, other_vae))
+
+
+def bytes_of_modules(facts: Facts, names: Iterable[str]) -> int:
+    """Bytes of the text encoders among these modules, where a checkpoint has none of its own.
+
+    A VAE takes the place of the checkpoint's own.
+    """
+    if facts.parameters.keys() & {TEXT, T5}:
+        return 0
+    vaes = host.vaes.files()
+    files = (main_entry.module_list[name] for name in names if name in main_entry.module_list and name not in vaes)
+    return sum(loaded_size(replace(remembered(file), architecture=UNKNOWN)) for file in files)
+
+
 def loading(facts: Facts, other_vae: bool = False) -> Loading:
-    """How this webui loads a checkpoint."""
+    """How this webui loads a checkpoint; weights that are stored in 8 bits stay so."""
+    stored_in_8_bits = any(dtype.startswith("F8") for dtype in facts.parameters.get(DIFFUSION, ()))
     return Loading(
         half=host.hardware.computes_in_half(),
         half_vae=vae_computes_in_half(),
-        fp8=str(shared.opts.forge_unet_storage_dtype).startswith("float8"),
+        fp8=stored_in_8_bits or str(shared.opts.forge_unet_storage_dtype).startswith("float8"),
         other_vae=other_vae,
     )
 

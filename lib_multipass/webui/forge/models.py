@@ -79,6 +79,25 @@ def drop_without_place(*, active_too: bool = False) -> None:
     engines.drop([one for one in kept.engines if one.file not in files and (active_too or one is not active)])
 
 
+def make_room_for(checkpoint: Checkpoint) -> None:
+    """Let go of models of a checkpoint that no pass of the running job has; another one of it is about to be made."""
+    of_this_file = [engine for engine in kept.engines if engine.file == checkpoint.filename]
+    engines.drop(of_this_file[_sets_of_modules(checkpoint.filename) - 1 :])
+
+
+def _sets_of_modules(file: str) -> int:
+    """With how many sets of modules the running job may have a checkpoint, at most.
+
+    The hires pass may have one of its own, where ADetailer's passes have the first pass's.
+    """
+    job = running.job
+    if job is None:
+        return 2
+    own = getattr(job.owner(), "hr_additional_modules", None)
+    same = own is None or _SAME_MODULES in own or file in job.plan.vaes.modules
+    return 1 if same or file != job.plan.second.filename else 2
+
+
 def released(original: Callable) -> Callable:
     """Lets go of all models when the user unloads the one that the webui knows."""
 

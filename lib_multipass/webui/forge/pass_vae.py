@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from modules import sd_vae
 from modules_forge import main_entry
 
 from lib_multipass.plan.decide import Vaes
 from lib_multipass.state import Part, running
+from lib_multipass.webui.base import host
 
 
 class PassVae(Part):
@@ -41,7 +41,7 @@ def fitting(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     if file not in vaes.apart:
         return parameters
     modules = parameters.get("additional_modules") or ()
-    others = [one for one in modules if os.path.basename(one) not in sd_vae.vae_dict]  # noqa: PTH119
+    others = [one for one in modules if os.path.basename(one) not in host.vaes.files()]  # noqa: PTH119
     return {**parameters, "additional_modules": others}
 
 

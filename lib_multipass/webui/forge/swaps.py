@@ -88,6 +88,7 @@ def _swap(load: Callable[[], Any], parameters: Mapping[str, Any]) -> Any:
             models.drop_without_place()
             return sd_models.model_data.sd_model
         models.drop_without_place(active_too=True)
+        models.make_room_for(parameters["checkpoint_info"])
         del known
         key = engines.key_of(parameters)
         model = load()

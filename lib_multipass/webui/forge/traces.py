@@ -16,7 +16,7 @@ from lib_multipass.webui.forge import engines
 
 
 def told_apart(original: Callable) -> Callable:
-    """Keeps encoded prompts of the hires pass apart by its checkpoint.
+    """Keeps encoded prompts of the hires pass apart by its checkpoint, and by the textual inversions of that moment.
 
     The webui's key has the job's parameters, which are the first pass's again while the hires pass encodes, and the
     cache outlives the job.
@@ -24,7 +24,9 @@ def told_apart(original: Callable) -> Callable:
 
     def cached_params(self: Any, *args: Any, **kwargs: Any) -> Any:
         key = original(self, *args, **kwargs)
-        return key if running.job is None else (*key, sd_models.model_data.forge_hash)
+        if running.job is None:
+            return key
+        return *key, sd_models.model_data.forge_hash, getattr(engines.active(), "embeddings", None)
 
     return cached_params
 
@@ -58,7 +60,10 @@ def restored_onto_its_model(original: Callable) -> Callable:
                 if owner() is not model:
                     engines.forget(model)
             return original(*args, **kwargs)
+        if owner() is None:
+            sd_vae.base_vae = sd_vae.checkpoint_info = None  # or a later override would put it on another model
+            return None
         sd_vae.base_vae, sd_vae.checkpoint_info = own, checkpoint
-        return None if owner() is None else original(owner())
+        return original(owner())
 
     return restore_base_vae

@@ -8,7 +8,25 @@ from typing import Any
 from modules import sd_vae, shared
 from modules_forge import main_entry
 
+from lib_multipass.memory.headers import DIFFUSION_ALONE, UNKNOWN, Facts, remembered
 from lib_multipass.plan.names import Checkpoint
+
+
+def names() -> list[str]:
+    """The names of all VAE files that can be chosen: of modules, which those beside the checkpoints are not."""
+    modules = module_names()
+    return [name for name in files() if name in modules]
+
+
+def files() -> dict[str, str]:
+    """By name, all VAE files: the webui takes text encoders from their folder, too."""
+    return {name: file for name, file in sd_vae.vae_dict.items() if not _is_text_encoder(remembered(file))}
+
+
+def _is_text_encoder(facts: Facts) -> bool:
+    """Whether a header is one of a text encoder; the names of some are as those of a diffusion model."""
+    strange = facts.kind == UNKNOWN or (facts.kind == DIFFUSION_ALONE and facts.architecture == UNKNOWN)
+    return bool(facts.parameters) and strange and facts.latent_channels is None
 
 
 def module_names() -> list[str]:
