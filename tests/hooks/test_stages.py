@@ -494,6 +494,22 @@ def stages_module() -> Any:
     return stages
 
 
+def test_two_scripts_in_one_file(host, store):
+    """Each has arguments of its own."""
+    scripts = []
+    for number, title in enumerate(("First", "Second"), 1):
+        script = type(title, (host.scripts.Script,), {"title": lambda self: type(self).__name__})()
+        script.alwayson, script.filename, script.name = True, "/extensions/two/scripts/two.py", title.lower()
+        script.args_from, script.args_to = number, number + 1
+        scripts.append(script)
+    runner = SimpleNamespace(alwayson_scripts=scripts)
+    told = [
+        stages_module().arguments(SimpleNamespace(script_args=(0, *args), scripts=runner))
+        for args in ((1, 1), (2, 1), (1, 2))
+    ]
+    assert told[0] not in told[1:]
+
+
 def test_the_webuis_resizing_still_says_what_its_arguments_are(host):
     """hires-fix-tweaks binds them by name where it makes several hires passes a picture."""
     import inspect

@@ -112,12 +112,12 @@ def arguments(p: Any) -> dict[str, Any]:
     values = p.script_args
     if p.scripts is None or not isinstance(values, (list, tuple)):
         return {}
-    found = {}
+    found: dict[str, Any] = {}
     for script in p.scripts.alwayson_scripts:
         own = PurePath(script.filename or "")
         later = adetailer.is_adetailer(script) or (script.title() or "").lower() == "multipass"
         if not later and own.parent.name != "processing_scripts":
-            found[str(own)] = tuple(values[script.args_from : script.args_to])
+            found.setdefault(str(own), []).append(tuple(values[script.args_from : script.args_to]))
     number = values[0] if values else 0
     selected = p.scripts.selectable_scripts[number - 1] if type(number) is int and number > 0 else None
     if selected is not None:
