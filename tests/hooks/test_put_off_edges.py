@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -248,6 +249,16 @@ def test_a_script_that_asks_for_the_selected_checkpoint_before_the_texts(host, t
     assert seen == ["alpha", "alpha"]
 
 
+def test_a_script_in_the_webuis_folder_for_scripts_may_be_anybodys(host, tight):
+    """People put single files there; of the webui's own none works in every job (1.6.0 to 1.10.1)."""
+    from lib_multipass.webui.a1111 import beginnings
+
+    script = type("Wild", (host.scripts.Script,), {"process_batch": lambda *args, **kwargs: None})()
+    script.name, script.filename = "wild", str(Path(host.paths.script_path) / "scripts" / "wild.py")
+    p = SimpleNamespace(script_args=(), scripts=SimpleNamespace(alwayson_scripts=[script]))
+    assert beginnings.early_scripts(p) == ["wild"]
+
+
 def test_conditionings_for_scripts(host, tight, monkeypatch):
     seen = []
 
@@ -331,7 +342,6 @@ def test_a_third_model_that_is_active_meanwhile(host, tight, monkeypatch):
 def test_the_file_of_a_network_that_no_prompt_names(host, tight, monkeypatch):
     """ "Add network to prompt" (sd_lora): the first batch's tags lack it, and it is in force."""
     import sys
-    from types import SimpleNamespace
 
     network = SimpleNamespace(name="x", te_multiplier=1.0, unet_multiplier=1.0, dyn_dim=None, mtime=1.0)
     monkeypatch.setitem(host.shared.opts.data, "sd_lora", "x")

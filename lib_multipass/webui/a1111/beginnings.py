@@ -153,7 +153,7 @@ def add_notes(p: Any, names: Mapping[str, Any], params: Mapping[str, Any], comme
 
 
 def early_scripts(p: Any) -> list[str] | None:
-    """Scripts of extensions that may look at the active checkpoint before a first pass is there, by their names.
+    """Scripts of others that may look at the active checkpoint before a first pass is there, by their names.
 
     Ours only reads ahead there, ADetailer and the webui's own do not look, ControlNet does for its units alone.
 
@@ -169,7 +169,7 @@ def early_scripts(p: Any) -> list[str] | None:
     if forge_models.webui_moves_them() or hasattr(sd_models, "forge_loader"):
         return None
     runner, known = getattr(p, "scripts", None), Path(paths.script_path)
-    its_own = [known / folder for folder in ("extensions-builtin", "modules", "scripts")]
+    its_own = [known / folder for folder in ("extensions-builtin", "modules")]
     found = set()
     for script in (runner or scripts.scripts_txt2img).alwayson_scripts:
         file = Path(script.filename or "")
