@@ -271,14 +271,14 @@ def test_a_random_seed_asks_for_nothing_that_was_made(host, tight):
 def test_an_embedding_of_another_content_makes_it_anew(host, tight, monkeypatch):
     import torch
 
-    from lib_multipass.webui.a1111 import beginnings
+    from lib_multipass.webui.a1111 import embeddings
 
     database = host.sd_hijack.model_hijack.embedding_db
     for known, text, count in ((True, "a Mood", 1), (True, "a cat", 0), (False, "a mood", 1)):
         where = database.word_embeddings if known else database.skipped_embeddings
         with monkeypatch.context() as patch:
             patch.setitem(where, "mood", SimpleNamespace(vec=torch.ones(2)))
-            found = beginnings._embeddings([text])
+            found = embeddings.named_in([text])
             assert [name for name, _ in found] == ["mood"] * count
 
 

@@ -259,6 +259,16 @@ def test_a_script_in_the_webuis_folder_for_scripts_may_be_anybodys(host, tight):
     assert beginnings.early_scripts(p) == ["wild"]
 
 
+@pytest.mark.parametrize("text", [r"a cat, bad_hands \(1\)", "a cat, Bad _ Hands\n(1)"])
+def test_an_embedding_that_a_text_spells_in_another_way(host, tight, monkeypatch, text):
+    """The webui goes by tokens: brackets are escaped in a prompt, blanks and capital letters do not count."""
+    from lib_multipass.webui.a1111 import embeddings
+
+    known = {name: SimpleNamespace(vec=[1.0]) for name in ("bad_hands (1)", "bad_feet")}
+    monkeypatch.setattr(host.sd_hijack.model_hijack.embedding_db, "word_embeddings", known)
+    assert embeddings.named_in([text, ""]) == [("bad_hands (1)", [1.0])]
+
+
 def test_conditionings_for_scripts(host, tight, monkeypatch):
     seen = []
 

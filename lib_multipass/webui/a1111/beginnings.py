@@ -17,7 +17,7 @@ from lib_multipass.plan.alike import DERIVED_FIELDS, UnlikeError, fields_that_ac
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.vae_choice import SETTING
 from lib_multipass.state import kept, running
-from lib_multipass.webui.a1111 import digests, forge_models, hardware, options, stages
+from lib_multipass.webui.a1111 import digests, embeddings, forge_models, hardware, options, stages
 from lib_multipass.webui.base import host
 
 _NAMES = ("sd_model_name", "sd_model_hash", "sd_vae_name", "sd_vae_hash")
@@ -86,7 +86,7 @@ def made_from(p: Any, base: Checkpoint) -> dict[str, Any]:
         "base": [stages.stamp(file) for file in (base.filename, str(Path(base.filename).with_suffix(".yaml")))],
         "weights": _weights(base),
         "vaes": [*map(stages.stamp, vaes), noted.resolved, str(devices.dtype_vae)],
-        "embeddings": _embeddings([*p.prompts, *p.negative_prompts]),
+        "embeddings": embeddings.named_in([*p.prompts, *p.negative_prompts]),
         "noise": stages.noise(p.rng),
     }
 
@@ -122,15 +122,6 @@ def note(model: Any) -> None:
     if kept.just_read == file and not forge_models.is_one(model):
         kept.just_read = None
         kept.as_loaded[file] = stages.stamp(file), _digest(model)
-
-
-def _embeddings(texts: Sequence[str]) -> list[tuple[str, Any]]:
-    """The textual inversions that these texts name; the webui lets capital letters pass for small ones."""
-    from modules.sd_hijack import model_hijack
-
-    database, text = model_hijack.embedding_db, "\n".join(texts).lower()
-    known = {**database.skipped_embeddings, **database.word_embeddings}
-    return [(name, known[name].vec) for name in sorted(known) if name.lower() in text]
 
 
 def notes(p: Any) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
