@@ -105,6 +105,7 @@ class PutOff(Part):
             vars(p).update(dict.fromkeys(("c", "uc", "hr_c", "hr_uc")))
             host.beginnings.add_notes(p, *self.found.begun.notes)
             self.found.begun.texts.repeat(p)
+            host.beginnings.stay(p)
             return None
         if not key:
             return encode()

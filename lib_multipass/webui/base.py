@@ -128,6 +128,7 @@ ROOMS = {
         "add_notes": "notes the same again",
         "ahead": "while it lasts, first passes of later batches are made; then all is as the running batch has left it",
         "make": "makes the first pass of a batch",
+        "stay": "does for the active checkpoint what a swap to it would do, if the second pass is its",
         "catch_up": "sets up for the active checkpoint what was set up for another one at a batch's beginning",
     },
     "controls": {"remember": "keeps the hires controls of a page that is being built"},

@@ -405,6 +405,24 @@ def test_the_user_notes_for_the_first_checkpoint_that_it_keeps_its_own_vae(host,
     assert kept == expected
 
 
+def test_the_user_notes_another_vae_for_the_second_checkpoint(host, tight, monkeypatch):
+    """In its card, or by a file beside it: a swap to it puts that on. It is active all the time."""
+    vae, noted = host.sd_vae, []
+    resolve, other = vae.resolve_vae, vae.vae_dict["other.safetensors"]
+
+    def resolved(file):
+        return vae.VaeResolution(other, "from user metadata") if noted and "beta" in file else resolve(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vae, "resolve_vae", resolved)
+        first = seeded(host)
+        noted.append(True)
+        kept = seeded(host)
+        expected = plain(host, monkeypatch, lambda: seeded(host))
+    assert first[0] != expected[0]
+    assert kept == expected
+
+
 def test_models_of_reforge_are_not_noted(host, tight, monkeypatch):
     """They are made of other parts."""
     from lib_multipass.webui.a1111 import beginnings, forge_models

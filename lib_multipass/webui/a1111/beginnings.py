@@ -218,6 +218,13 @@ def make(p: Any, number: int) -> None:
         p.sample(p.c, p.uc, p.seeds, p.subseeds, p.subseed_strength, p.prompts)
 
 
+def stay(p: Any) -> None:
+    """Put on the active checkpoint, if it is the second pass's and no swap to it comes, the VAE that one would."""
+    model = sd_models.model_data.sd_model
+    if p.hr_checkpoint_info is not None and model.sd_checkpoint_info.filename == p.hr_checkpoint_info.filename:
+        sd_vae.reload_vae_weights(model)
+
+
 def catch_up(p: Any) -> None:
     """Set up for the active checkpoint what the webui has set up for another one at the batch's beginning.
 
