@@ -164,9 +164,9 @@ KEPT_STAGES = [
     ),
     Mutation(
         "token-merging-is-not-made-up-for",
-        "webui/a1111/beginnings.py",
-        "    sd_models.apply_token_merging(model, p.get_token_merging_ratio())\n",
-        "",
+        "webui/a1111/set_up.py",
+        "        sd_models.apply_token_merging(model, p.get_token_merging_ratio())\n",
+        "        pass\n",
         (f"{PUT_OFF}::test_texts_that_a_script_has_changed",),
     ),
     Mutation(

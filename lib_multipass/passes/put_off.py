@@ -107,6 +107,7 @@ class PutOff(Part):
             self.found.begun.texts.repeat(p)
             host.beginnings.stay(p)
             return None
+        host.beginnings.merge_tokens(p, self.base)
         if not key:
             return encode()
         self._batch = Batch(key, vars(p), host.beginnings.notes(p))

@@ -128,6 +128,7 @@ ROOMS = {
         "add_notes": "notes the same again",
         "ahead": "while it lasts, first passes of later batches are made; then all is as the running batch has left it",
         "make": "makes the first pass of a batch",
+        "merge_tokens": "merges tokens in the first pass's model as the job asks, where that is done once a job",
         "stay": "does for the active checkpoint what a swap to it would do, if the second pass is its",
         "catch_up": "sets up for the active checkpoint what was set up for another one at a batch's beginning",
     },

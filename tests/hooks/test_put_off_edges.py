@@ -423,6 +423,22 @@ def test_the_user_notes_another_vae_for_the_second_checkpoint(host, tight, monke
     assert kept == expected
 
 
+@pytest.mark.parametrize("order", ["Picture by picture", "Pass by pass"])
+def test_tokens_are_merged_in_every_first_pass(host, tight, monkeypatch, order):
+    """The webui merges them in the model that a job begins with. One that is read again later is a new model."""
+    sample, merged = host.sd_samplers._Sampler.sample, []
+
+    def noted(self, *args, **kwargs):
+        merged.append(getattr(self.model, "applied_token_merged_ratio", 0))
+        return sample(self, *args, **kwargs)
+
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample", noted)
+    monkeypatch.setitem(host.shared.opts.data, "multipass_order", order)
+    monkeypatch.setitem(host.shared.opts.data, "token_merging_ratio", 0.5)
+    seeded(host, second="gamma", n_iter=3)
+    assert merged == [0.5] * 3
+
+
 def test_models_of_reforge_are_not_noted(host, tight, monkeypatch):
     """They are made of other parts."""
     from lib_multipass.webui.a1111 import beginnings, forge_models

@@ -18,6 +18,7 @@ from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.vae_choice import SETTING
 from lib_multipass.state import kept, running
 from lib_multipass.webui.a1111 import digests, embeddings, forge_models, hardware, options, stages
+from lib_multipass.webui.a1111.set_up import merge_tokens, stay  # noqa: F401 - operations of this room
 from lib_multipass.webui.base import host
 
 _NAMES = ("sd_model_name", "sd_model_hash", "sd_vae_name", "sd_vae_hash")
@@ -218,13 +219,6 @@ def make(p: Any, number: int) -> None:
         p.sample(p.c, p.uc, p.seeds, p.subseeds, p.subseed_strength, p.prompts)
 
 
-def stay(p: Any) -> None:
-    """Put on the active checkpoint, if it is the second pass's and no swap to it comes, the VAE that one would."""
-    model = sd_models.model_data.sd_model
-    if p.hr_checkpoint_info is not None and model.sd_checkpoint_info.filename == p.hr_checkpoint_info.filename:
-        sd_vae.reload_vae_weights(model)
-
-
 def catch_up(p: Any) -> None:
     """Set up for the active checkpoint what the webui has set up for another one at the batch's beginning.
 
@@ -233,7 +227,6 @@ def catch_up(p: Any) -> None:
     model = sd_models.model_data.sd_model
     p.sd_model_name, p.sd_model_hash = model.sd_checkpoint_info.name_for_extra, model.sd_model_hash
     p.sd_vae_name, p.sd_vae_hash = sd_vae.get_loaded_vae_name(), sd_vae.get_loaded_vae_hash()
-    sd_models.apply_token_merging(model, p.get_token_merging_ratio())
     _activate_networks(p)
 
 

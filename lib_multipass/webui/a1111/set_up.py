@@ -1,0 +1,32 @@
+"""What the webui sets on the model that a job begins with, and what those lack that become active in it.
+
+The releases that were read are 1.6.0 to 1.10.1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modules import sd_models, sd_vae
+
+from lib_multipass.plan.names import Checkpoint
+from lib_multipass.state import kept
+from lib_multipass.webui.a1111 import forge_models
+
+
+def merge_tokens(p: Any, base: Checkpoint) -> None:
+    """Merge tokens in the first pass's model as the job asks.
+
+    The webui does it once a job; a model that is read again in it is a new one. It does not in a refiner's.
+    """
+    model = sd_models.model_data.sd_model
+    is_its = model.sd_checkpoint_info.filename == base.filename and not forge_models.is_one(model)
+    if kept.decision is not None and is_its:
+        sd_models.apply_token_merging(model, p.get_token_merging_ratio())
+
+
+def stay(p: Any) -> None:
+    """Put on the active checkpoint, if it is the second pass's and no swap to it comes, the VAE that one would."""
+    model = sd_models.model_data.sd_model
+    if p.hr_checkpoint_info is not None and model.sd_checkpoint_info.filename == p.hr_checkpoint_info.filename:
+        sd_vae.reload_vae_weights(model)
