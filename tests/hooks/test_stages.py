@@ -494,6 +494,25 @@ def stages_module() -> Any:
     return stages
 
 
+def test_a_model_that_does_not_tile_although_the_job_asks_for_it(host, store, monkeypatch):
+    """``apply_circular`` reaches the layers of the model that was loaded last, whichever is active."""
+    sample, modes = host.sd_samplers._Sampler.sample, []
+
+    def noted(self, *args, **kwargs):
+        modes.append(self.model.model.diffusion_model.smooth.padding_mode)
+        return sample(self, *args, **kwargs)
+
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample", noted)
+    monkeypatch.setitem(host.shared.opts.data, "sd_checkpoints_limit", 3)
+    host.run(host.job())  # on alpha, without Multipass
+    for name in ("gamma", "alpha"):
+        host.run(host.job(override_settings={"sd_model_checkpoint": name}, enable_hr=False))
+    modes.clear()
+    for _ in range(3):
+        made(host, tiling=True)
+    assert modes == ["zeros", "circular"]
+
+
 def test_two_scripts_in_one_file(host, store):
     """Each has arguments of its own."""
     scripts = []

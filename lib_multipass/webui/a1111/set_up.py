@@ -7,11 +7,28 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from modules import sd_models, sd_vae
 
+from lib_multipass.plan.alike import UnlikeError
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import kept
 from lib_multipass.webui.a1111 import forge_models
+
+
+def in_force(p: Any, model: Any, in_hires: bool) -> tuple[bool, float]:
+    """Whether a model paints pictures that can be tiled, and how far it merges tokens.
+
+    Raises:
+        UnlikeError: if the first pass's does not as the job asks: it would as soon as it is swapped in again.
+    """
+    if forge_models.is_one(model):
+        return forge_models.is_tiling(model), 0  # what merges tokens there shows in its patchers
+    layer = next((layer for layer in model.modules() if type(layer) is torch.nn.Conv2d), None)
+    now = getattr(layer, "padding_mode", "zeros") == "circular", getattr(model, "applied_token_merged_ratio", 0)
+    if not in_hires and now != (bool(p.tiling), p.get_token_merging_ratio()):
+        raise UnlikeError("a model that does not tile, or merge tokens, as the job asks")
+    return now
 
 
 def merge_tokens(p: Any, base: Checkpoint) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from lib_multipass.memory.headers import state_of
 from lib_multipass.plan.alike import ACT_THROUGH_THE_JOB, UnlikeError, fields_that_act, options_that_act
 from lib_multipass.plan.our_settings import DEFAULTS, STAGES
-from lib_multipass.webui.a1111 import adetailer, digests, forge_models, hardware, loras, options, patchers
+from lib_multipass.webui.a1111 import adetailer, digests, forge_models, hardware, loras, options, patchers, set_up
 from lib_multipass.webui.a1111.digests import raw  # noqa: F401 - an operation of this room
 from lib_multipass.webui.base import host
 
@@ -76,6 +76,7 @@ def sampled_from(p: Any, in_hires: bool) -> dict[str, Any]:
         "networks": [*networks(used or {})],
         "loaded networks": loras.in_force(),
         "model": (stamp(model.sd_checkpoint_info.filename), *_diffusion_model(model)),
+        "set on it": set_up.in_force(p, model, in_hires),
         "unet": getattr(getattr(sd_unet.current_unet, "option", None), "label", None),
         "generators": generators(),
         "noise": noise(p.rng),
