@@ -29,6 +29,8 @@ class Sampled:
     comments: Mapping[str, Any]
     fields: Mapping[str, Any]
     """Fields of ``p`` that it has set."""
+    sampler: Mapping[str, Any]
+    """What its sampler has set on itself, of what infotexts are made from."""
     steps: int
     """How many the sampler has made."""
 
@@ -41,6 +43,8 @@ class Sampled:
 
 WRITTEN = ("extra_generation_params", "comments")
 """Dicts of a job that many write into."""
+_OF_SAMPLER = ("eta",)
+"""Fields of a sampler that go into infotexts (``is_sampler_using_eta_noise_seed_delta``)."""
 
 
 def made(p: Any, make: Callable[[], Any], key: str, allowance: int) -> Any:
@@ -65,9 +69,10 @@ def made(p: Any, make: Callable[[], Any], key: str, allowance: int) -> Any:
         noting["extra_generation_params"].written,
         noting["comments"].written,
         also,
+        {name: getattr(p.sampler, name) for name in _OF_SAMPLER if hasattr(p.sampler, name)},
         host.stages.steps(),
     )
-    written = (*stage.params.values(), *stage.comments.values(), *also.values())
+    written = (*stage.params.values(), *stage.comments.values(), *also.values(), *stage.sampler.values())
     if all(map(is_plain, written)) and fields_that_act(also, subseed_acts=True) == also:
         kept.stages.put(key, stage, stage.bytes, allowance, worth=LATENTS)
     return latents
@@ -84,6 +89,8 @@ def again(p: Any, stage: Sampled, tell: bool = True) -> Any:
     p.extra_generation_params.update(stage.params)
     p.comments.update(stage.comments)
     vars(p).update(stage.fields)
+    for name, value in stage.sampler.items():
+        setattr(p.sampler, name, value)
     host.stages.put_back(stage.generators)
     if tell:
         host.stages.sampled(stage.steps)

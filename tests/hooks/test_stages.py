@@ -513,6 +513,30 @@ def test_a_model_that_does_not_tile_although_the_job_asks_for_it(host, store, mo
     assert modes == ["zeros", "circular"]
 
 
+def test_what_the_sampler_says_of_itself_is_said_again(host, store, sampled, monkeypatch):
+    """The webui names ENSD by ``p.sampler.eta``, which a sampler sets when it begins (1.6.0 to 1.10.1)."""
+    kind, infotext = host.sd_samplers._Sampler, host.processing.create_infotext
+    sample = kind.sample
+
+    def beginning(self, *args, **kwargs):
+        self.eta = 0
+        return sample(self, *args, **kwargs)
+
+    def naming(p, *args, **kwargs):
+        none = getattr(p.sampler, "eta", None) == 0
+        return infotext(p, *args, **kwargs) + ("" if none else ", ENSD: 31337")
+
+    monkeypatch.setattr(kind, "eta", None, raising=False)
+    monkeypatch.setattr(kind, "sample", beginning)
+    monkeypatch.setattr(host.processing, "create_infotext", naming)
+    texts = []
+    for _ in range(2):
+        p = host.job({"enabled": True, "checkpoint": B, "show_first_pass": True}, hr_upscaler="Lanczos")
+        texts.append(host.run(p).infotexts[-1])
+    assert len(sampled) == 1
+    assert texts[0] == texts[1]
+
+
 def test_two_scripts_in_one_file(host, store):
     """Each has arguments of its own."""
     scripts = []
