@@ -489,3 +489,23 @@ def test_the_progress_counts_first_passes_ahead(host, counted, monkeypatch):
     assert len(set(begun)) == 6
     assert seen[0] == (0, 6)
     assert seen[-1] == (7, 8)
+
+
+def test_the_progress_where_one_ahead_cannot_wait(host, counted, monkeypatch):
+    """What texts after it note for the infotext would go by its own; none is made ahead any more."""
+    base, second, seen = host.processing.StableDiffusionProcessing, host.sd_samplers._Sampler.sample_img2img, []
+    encode = base.setup_conds
+
+    def noting(self):
+        if self.prompts == ["a dog"]:
+            host.sd_hijack.model_hijack.extra_generation_params["TI hashes"] = "mood: 1"
+        return encode(self)
+
+    def at(*args, **kwargs):
+        seen.append((host.shared.state.job_no, host.shared.state.job_count))
+        return second(*args, **kwargs)
+
+    monkeypatch.setattr(base, "setup_conds", noting)
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample_img2img", at)
+    counted.made(prompt=["a cat", "a dog", "a fox", "a hen"], n_iter=4)
+    assert seen[-1] == (8, 9)

@@ -189,10 +189,12 @@ def ahead(p: Any, count: int) -> Iterator[None]:
     fields, states = dict(vars(p)), stages.generators()
     dicts = [(known, dict(known)) for known in (p.extra_generation_params, p.comments)]
     params, comments = dict(model_hijack.extra_generation_params), list(model_hijack.comments)
+    all_made = shared.state.job_no + count
     shared.state.job_count += count
     try:
         yield
     finally:
+        shared.state.job_count -= all_made - shared.state.job_no
         vars(p).clear()
         vars(p).update(fields)
         for known, before in (*dicts, (model_hijack.extra_generation_params, params)):
