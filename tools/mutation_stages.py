@@ -60,8 +60,8 @@ KEPT_STAGES = [
     Mutation(
         "what-is-not-plain-is-lost",
         "passes/sampled.py",
-        "    written = (*stage.params.values(), *stage.comments.values(), *also.values())",
-        "    written = (*stage.params.values(), *stage.comments.values())",
+        "    written = (*stage.params.values(), *stage.comments.values(), *also.values(), ",
+        "    written = (*stage.params.values(), *stage.comments.values(), ",
         (f"{STAGES}::test_what_sampling_leaves_on_the_job_has_to_be_plain",),
     ),
     Mutation(

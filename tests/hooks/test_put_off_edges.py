@@ -478,3 +478,26 @@ def test_what_loras_have_kept_of_another_checkpoint_is_no_weight_of_a_files(host
         seeded(host, seed)
         noted.append(tight.as_loaded[alpha])
     assert noted[0] == noted[1]
+
+
+def test_conditionings_of_a_job_before_the_last_are_not_taken_again(host, tight, monkeypatch):
+    """The webui keeps those of the last job alone. Older ones may be of an embedding that was replaced since."""
+    encoder, texts = type(host.shared.sd_model.cond_stage_model), []
+    encode = encoder.forward
+
+    def noted(self, prompts, *args):
+        texts.extend(prompts)
+        return encode(self, prompts, *args)
+
+    def encoded() -> list[str]:
+        seeded(host, prompt="a fox")
+        seeded(host, prompt="a cat", hr_prompt="-")
+        seeded(host, prompt="a fox")
+        texts.clear()
+        seeded(host, prompt="a cat", hr_prompt="-", cfg_scale=3.0)
+        return [text for text in texts if text == "a cat"]
+
+    monkeypatch.setattr(encoder, "forward", noted)
+    expected = plain(host, monkeypatch, encoded)
+    assert expected == ["a cat"]
+    assert encoded() == expected

@@ -43,7 +43,18 @@ def merge_tokens(p: Any, base: Checkpoint) -> None:
 
 
 def stay(p: Any) -> None:
-    """Put on the active checkpoint, if it is the second pass's and no swap to it comes, the VAE that one would."""
+    """Leave behind what a batch would that encodes its texts, and swaps twice, although this one does neither.
+
+    That is in force on the second pass's checkpoint, if it is active, the VAE that a swap to it would put on; and what
+    was encoded for other texts is gone, which may be of an embedding that was replaced since.
+    """
+    _forget_other_texts(p)
     model = sd_models.model_data.sd_model
     if p.hr_checkpoint_info is not None and model.sd_checkpoint_info.filename == p.hr_checkpoint_info.filename:
         sd_vae.reload_vae_weights(model)
+
+
+def _forget_other_texts(p: Any) -> None:
+    for cache, texts in ((p.cached_c, p.prompts), (p.cached_uc, p.negative_prompts)):
+        if cache[0] is not None and not (texts in cache[0] and p.extra_network_data in cache[0]):
+            cache[:] = [None, None]
