@@ -537,6 +537,18 @@ def test_what_the_sampler_says_of_itself_is_said_again(host, store, sampled, mon
     assert texts[0] == texts[1]
 
 
+@pytest.mark.parametrize(("extra", "steps"), [(0.0, 1), (0.1, 2)])
+def test_an_extension_that_changes_the_extra_noise(host, store, sampled, finished, monkeypatch, extra, steps):
+    """The webui calls it within ``sample_img2img``, where there is such noise; the first pass has none."""
+    callback = SimpleNamespace(script="/extensions/grain/scripts/grain.py", callback=lambda params: None)
+    callbacks = {**host.script_callbacks.callback_map, "callbacks_extra_noise": [callback]}
+    monkeypatch.setattr(host.script_callbacks, "callback_map", callbacks)
+    monkeypatch.setitem(host.shared.opts.data, "img2img_extra_noise", extra)
+    for _ in range(2):
+        made(host)
+    assert (len(sampled), len(finished)) == (1, steps)
+
+
 def test_two_scripts_in_one_file(host, store):
     """Each has arguments of its own."""
     scripts = []

@@ -20,6 +20,7 @@ from lib_multipass.webui.base import host
 
 CALLBACKS = ("callbacks_cfg_denoiser", "callbacks_cfg_denoised", "callbacks_cfg_after_cfg")
 """The webui's callbacks at each step of a sampler."""
+_NOISE = "callbacks_extra_noise"
 _PLOT = "xyz_grid.py"
 _MODEL_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".onnx")
 
@@ -67,6 +68,8 @@ def sampled_from(p: Any, in_hires: bool) -> dict[str, Any]:
     Raises:
         UnlikeError: if something in it cannot be told.
     """
+    if in_hires and host.options.get("img2img_extra_noise") and script_callbacks.callback_map.get(_NOISE):
+        raise UnlikeError("what an extension makes of extra noise")
     model = sd_models.model_data.sd_model
     used = getattr(p, "hr_extra_network_data" if in_hires else "extra_network_data", None)
     return {
