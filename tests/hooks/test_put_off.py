@@ -509,3 +509,52 @@ def test_the_progress_where_one_ahead_cannot_wait(host, counted, monkeypatch):
     monkeypatch.setattr(host.sd_samplers._Sampler, "sample_img2img", at)
     counted.made(prompt=["a cat", "a dog", "a fox", "a hen"], n_iter=4)
     assert seen[-1] == (8, 9)
+
+
+def at_second_passes(host: Any, monkeypatch: Any, do: Any) -> None:
+    sample = host.sd_samplers._Sampler.sample_img2img
+
+    def first(self, p, *args, **kwargs):
+        do(p.iteration)
+        return sample(self, p, *args, **kwargs)
+
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample_img2img", first)
+
+
+def test_the_store_alone_holds_first_passes_that_wait(host, counted, monkeypatch):
+    """So all of them are within the allowance; what had to go is made again."""
+    import weakref
+
+    from lib_multipass.state import kept
+
+    left = []
+
+    def clearing(number):
+        if number == 1:
+            stages = [value for value, *_ in kept.stages._known.values() if hasattr(value, "latents")]
+            latents = [weakref.ref(stage.latents) for stage in stages]
+            assert len(latents) > 2
+            del stages
+            kept.stages.clear()
+            left.extend(one for one in latents if one() is not None)
+
+    expected = plainly(host, n_iter=4)
+    at_second_passes(host, monkeypatch, clearing)
+    assert counted.made(n_iter=4) == expected
+    assert left == []
+    assert counted.loads == [4]
+
+
+def test_first_passes_that_wait_stay_longer_than_pictures_of_the_second_pass(host, counted, monkeypatch):
+    from lib_multipass.memory.store import PICTURES
+    from lib_multipass.state import kept
+
+    monkeypatch.setitem(host.shared.opts.data, "multipass_stages", 0.5)
+    at_second_passes(
+        host, monkeypatch, lambda number: kept.stages.put(f"enlarged {number}", 0, 300_000, 500_000, worth=PICTURES)
+    )
+    counted.made(n_iter=4)
+    assert counted.loads == [2]
+    assert {worth for key, (_, _, worth) in kept.stages._known.items() if "enlarged" in key} <= {PICTURES}
+    pixels = [worth for value, _, worth in kept.stages._known.values() if isinstance(value, list)]
+    assert 2 not in pixels
