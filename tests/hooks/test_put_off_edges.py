@@ -501,3 +501,27 @@ def test_conditionings_of_a_job_before_the_last_are_not_taken_again(host, tight,
     expected = plain(host, monkeypatch, encoded)
     assert expected == ["a cat"]
     assert encoded() == expected
+
+
+def test_hypernetworks_count_as_they_are_in_force(host, tight, monkeypatch):
+    """The webui reads the file of one that is in force already no more, and leaves them so where tags do not count."""
+    import torch
+
+    network = SimpleNamespace(name="mood", layers={320: (torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))})
+    sample, sampled = host.sd_samplers._Sampler.sample, []
+
+    def noted(self, *args, **kwargs):
+        sampled.append(1)
+        return sample(self, *args, **kwargs)
+
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample", noted)
+    for loaded, count in (([], 1), ([network], 2), ([network], 2), ([], 2)):
+        monkeypatch.setattr(host.shared, "loaded_hypernetworks", loaded, raising=False)
+        seeded(host)
+        assert len(sampled) == count
+    monkeypatch.setattr(host.shared, "loaded_hypernetworks", [network])
+    network.layers[320][1].multiplier = 0.5
+    seeded(host)
+    network.layers[320][0].weight.data.add_(1)
+    seeded(host)
+    assert len(sampled) == 4

@@ -17,7 +17,7 @@ from lib_multipass.plan.alike import DERIVED_FIELDS, UnlikeError, fields_that_ac
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.vae_choice import SETTING
 from lib_multipass.state import kept, running
-from lib_multipass.webui.a1111 import digests, embeddings, forge_models, hardware, options, stages
+from lib_multipass.webui.a1111 import digests, embeddings, forge_models, hardware, loras, options, stages
 from lib_multipass.webui.a1111.set_up import merge_tokens, stay  # noqa: F401 - operations of this room
 from lib_multipass.webui.base import host
 
@@ -84,6 +84,7 @@ def made_from(p: Any, base: Checkpoint) -> dict[str, Any]:
         "options": stages.options_in_force(),
         "scripts": stages.arguments(p),
         "networks": [*stages.networks(getattr(p, "extra_network_data", None) or {})],
+        "hypernetworks": loras.hypernetworks_in_force(),
         "base": [stages.stamp(file) for file in (base.filename, str(Path(base.filename).with_suffix(".yaml")))],
         "weights": _weights(base),
         "vaes": [*map(stages.stamp, vaes), noted.resolved, str(devices.dtype_vae)],

@@ -78,6 +78,7 @@ def sampled_from(p: Any, in_hires: bool) -> dict[str, Any]:
         "scripts": arguments(p),
         "networks": [*networks(used or {})],
         "loaded networks": loras.in_force(),
+        "hypernetworks": loras.hypernetworks_in_force(),
         "model": (stamp(model.sd_checkpoint_info.filename), *_diffusion_model(model)),
         "set on it": set_up.in_force(p, model, in_hires),
         "unet": getattr(getattr(sd_unet.current_unet, "option", None), "label", None),
