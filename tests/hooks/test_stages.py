@@ -350,6 +350,14 @@ def test_a_lower_setting_lets_go_with_the_next_job(host, store, monkeypatch):
     assert (store.bytes, len(store)) == (0, 0)
 
 
+def test_a_setting_below_0_is_0(host, store, monkeypatch):
+    """The webui's API takes any number."""
+    made(host)
+    monkeypatch.setitem(host.shared.opts.data, "multipass_stages", -1)
+    made(host)
+    assert (store.bytes, len(store)) == (0, 0)
+
+
 def test_what_a_batch_wrote_that_was_there_already_is_written_again(host, store, sampled, monkeypatch):
     """Every batch of a job writes the same; one is made alone later, by its seed."""
     sample = host.sd_samplers._Sampler.sample

@@ -28,7 +28,8 @@ _MODEL_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".onnx")
 def allowance(p: Any) -> int:
     """Bytes of RAM that kept stages may take in a job; without one, as the setting stands."""
     usual = DEFAULTS[STAGES]
-    return int(1e6 * (host.options.get(STAGES, usual) if p is None else options.in_force(p, STAGES, usual)))
+    told = host.options.get(STAGES, usual) if p is None else options.in_force(p, STAGES, usual)
+    return max(0, int(1e6 * told))
 
 
 def why_not(p: Any) -> str:
