@@ -525,3 +525,22 @@ def test_hypernetworks_count_as_they_are_in_force(host, tight, monkeypatch):
     network.layers[320][0].weight.data.add_(1)
     seeded(host)
     assert len(sampled) == 4
+
+
+@pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
+def test_an_interrupt_while_the_second_checkpoint_is_read_after_a_third(host, tight, monkeypatch, upscaler):
+    """The first pass that was found is finished in its own colours, not in those of whoever was active."""
+    first = host.run(host.job(enable_hr=False)).images[0].tobytes()
+    seeded(host, hr_upscaler=upscaler)
+    host.run(host.job(enable_hr=False, override_settings={"sd_model_checkpoint": "gamma"}))
+    read = host.sd_models.read_state_dict
+
+    def interrupting(file, *args, **kwargs):
+        if "beta" in file:
+            host.shared.state.interrupt()
+        return read(file, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(host.sd_models, "read_state_dict", interrupting)
+        pictures = seeded(host, hr_upscaler=upscaler)[0]
+    assert pictures == [first]
