@@ -24,9 +24,9 @@ KEPT_STAGES = [
             (f"{STAGES}::test_what_it_wrote_is_written_again",),
         )
         for name, text in (
-            ("params", "p.extra_generation_params.update(stage.params)"),
+            ("params", "p.extra_generation_params.update(deepcopy(stage.params))"),
             ("comments", "p.comments.update(stage.comments)"),
-            ("fields", "vars(p).update(stage.fields)"),
+            ("fields", "vars(p).update(deepcopy(stage.fields))"),
         )
     ),
     Mutation(

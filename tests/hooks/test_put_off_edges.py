@@ -544,3 +544,25 @@ def test_an_interrupt_while_the_second_checkpoint_is_read_after_a_third(host, ti
         patch.setattr(host.sd_models, "read_state_dict", interrupting)
         pictures = seeded(host, hr_upscaler=upscaler)[0]
     assert pictures == [first]
+
+
+def test_a_list_that_was_set_between_the_texts_and_the_sampler_is_kept_as_it_was(host, tight, monkeypatch):
+    """Whatever the job, or a later one, appends to it."""
+    sampler, kind, found = host.sd_samplers._Sampler, host.processing.StableDiffusionProcessingTxt2Img, []
+    first, second = kind._first_pass, sampler.sample_img2img
+
+    def setting(self, *args):
+        if host.shared.sd_model.sd_checkpoint_info.name_for_extra == "alpha":
+            self.of_another_extension = ["first"]
+        return first(self, *args)
+
+    def appending(self, p, *args, **kwargs):
+        found.append(list(p.of_another_extension))
+        p.of_another_extension.append("second")
+        return second(self, p, *args, **kwargs)
+
+    monkeypatch.setattr(kind, "_first_pass", setting)
+    monkeypatch.setattr(sampler, "sample_img2img", appending)
+    for strength in (0.3, 0.4, 0.5):
+        seeded(host, denoising_strength=strength)
+    assert found == [["first"]] * 3

@@ -378,6 +378,28 @@ def test_what_a_batch_wrote_that_was_there_already_is_written_again(host, store,
     assert "as sampled" in p.comments
 
 
+def test_a_list_that_sampling_leaves_on_the_job_is_kept_as_it_was(host, store, sampled, monkeypatch):
+    """Whatever the job, or a later one, appends to it."""
+    sample, second = host.sd_samplers._Sampler.sample, host.sd_samplers._Sampler.sample_img2img
+
+    def leaving(self, p, *args, **kwargs):
+        p.of_another_extension = ["first"]
+        return sample(self, p, *args, **kwargs)
+
+    def appending(self, p, *args, **kwargs):
+        found.append(list(p.of_another_extension))
+        p.of_another_extension.append("second")
+        return second(self, p, *args, **kwargs)
+
+    found: list[list[str]] = []
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample", leaving)
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample_img2img", appending)
+    for strength in (0.3, 0.4, 0.5):
+        made(host, denoising_strength=strength)
+    assert len(sampled) == 1
+    assert found == [["first"]] * 3
+
+
 def test_what_sampling_leaves_on_the_job_has_to_be_plain(host, store, sampled, monkeypatch):
     sample = host.sd_samplers._Sampler.sample
 
