@@ -24,9 +24,9 @@ KEPT_STAGES = [
             (f"{STAGES}::test_what_it_wrote_is_written_again",),
         )
         for name, text in (
-            ("params", "p.extra_generation_params.update(stage.params)"),
+            ("params", "p.extra_generation_params.update(deepcopy(stage.params))"),
             ("comments", "p.comments.update(stage.comments)"),
-            ("fields", "vars(p).update(stage.fields)"),
+            ("fields", "vars(p).update(deepcopy(stage.fields))"),
         )
     ),
     Mutation(
@@ -60,8 +60,8 @@ KEPT_STAGES = [
     Mutation(
         "what-is-not-plain-is-lost",
         "passes/sampled.py",
-        "    written = (*stage.params.values(), *stage.comments.values(), *also.values())",
-        "    written = (*stage.params.values(), *stage.comments.values())",
+        "    written = (*stage.params.values(), *stage.comments.values(), *also.values(), ",
+        "    written = (*stage.params.values(), *stage.comments.values(), ",
         (f"{STAGES}::test_what_sampling_leaves_on_the_job_has_to_be_plain",),
     ),
     Mutation(
@@ -164,9 +164,9 @@ KEPT_STAGES = [
     ),
     Mutation(
         "token-merging-is-not-made-up-for",
-        "webui/a1111/beginnings.py",
-        "    sd_models.apply_token_merging(model, p.get_token_merging_ratio())\n",
-        "",
+        "webui/a1111/set_up.py",
+        "        sd_models.apply_token_merging(model, p.get_token_merging_ratio())\n",
+        "        pass\n",
         (f"{PUT_OFF}::test_texts_that_a_script_has_changed",),
     ),
     Mutation(

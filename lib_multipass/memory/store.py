@@ -50,6 +50,11 @@ class Store:
         self.bytes += size
         self.shrink(allowance)
 
+    def rate(self, key: Hashable, worth: int) -> None:
+        """Let a value be worth so much from now on, if it is there."""
+        if key in self._known:
+            self._known[key] = (*self._known[key][:2], worth)
+
     def shrink(self, allowance: int) -> None:
         """Let go of values until all that are left take no more than so many bytes."""
         while self.bytes > allowance:

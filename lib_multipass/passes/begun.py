@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import InitVar, dataclass, field
+from copy import deepcopy
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -94,7 +95,7 @@ class Batch:
             fields.pop(name, None)
         texts = (value for values in self.texts.written.values() for value in values.values())
         if all(map(is_plain, (*written.values(), *texts))):
-            self.begun = Begun(stage, fields, (names, written, comments[len(self.notes[2]) :]), self.texts)
+            self.begun = Begun(stage, deepcopy(fields), (names, written, comments[len(self.notes[2]) :]), self.texts)
         return self.begun
 
 
@@ -110,7 +111,7 @@ def found(begun: Begun | None, in_pixels: bool, by_this_job: bool = False) -> Fo
     pixels = kept.stages.get(begun.pixels) if stage is not None and in_pixels and begun.pixels else None
     if stage is None or (in_pixels and pixels is None):
         return None
-    return Found(begun, stage, pixels, by_this_job)
+    return Found(replace(begun, fields=deepcopy(begun.fields)), stage, pixels, by_this_job)
 
 
 def key_of(what: str, values: Callable[[], Mapping[str, Any]], otherwise: str) -> str:

@@ -133,8 +133,12 @@ def swapping(original: Callable) -> Callable:
 
 
 def _swap(p: Any) -> bool:
-    """Make up for the swap; False if the job was ended while its checkpoint was loaded, which is then undone."""
-    first = host.models.active()
+    """Make up for the swap; False if the job was ended while its checkpoint was loaded, which is then undone.
+
+    The first pass's own VAE is to decode what is returned. Where the pass was found, another checkpoint was active.
+    """
+    plan = running.job.plan
+    first = plan.base if plan.order.puts_off else host.models.active()
     host.models.activate(p.hr_checkpoint_info)
     if host.status.is_over():
         host.models.activate(first)

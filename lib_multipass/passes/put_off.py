@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from lib_multipass.memory.store import LATENTS
+from lib_multipass.memory.store import LATENTS, PICTURES
 from lib_multipass.passes import sampled
 from lib_multipass.passes.begun import Batch, Begun, Found, found, key_of
 from lib_multipass.plan.decide import Plan
@@ -51,8 +51,9 @@ class PutOff(Part):
         self.found: Found | None = None
         """The running batch's first pass, until it is decoded."""
         self._batch: Batch | None = None
-        self._waiting: dict[int, tuple[str, Found]] = {}
-        """First passes that were made ahead: by the number of the batch, what they were made from, and themselves."""
+        self._waiting: dict[int, tuple[str, Begun]] = {}
+        """First passes that were made ahead: by the number of the batch, what they were made from, and what is noted of
+        them. The store alone holds them."""
         self.makes_ahead = False
         """Whether first passes are made that wait for their batches."""
 
@@ -62,6 +63,11 @@ class PutOff(Part):
         if self._allowance:
             self._asked = key_of("asked", lambda: host.beginnings.asked_from(p, self.base), _NOT)
             self._expected = kept.stages.get(self._asked) if self._asked else None
+
+    def end(self) -> None:
+        """Nothing waits any more."""
+        for number in list(self._waiting):
+            self._waited(number)
 
     @property
     def _is_open(self) -> bool:
@@ -105,7 +111,9 @@ class PutOff(Part):
             vars(p).update(dict.fromkeys(("c", "uc", "hr_c", "hr_uc")))
             host.beginnings.add_notes(p, *self.found.begun.notes)
             self.found.begun.texts.repeat(p)
+            host.beginnings.stay(p)
             return None
+        host.beginnings.merge_tokens(p, self.base)
         if not key:
             return encode()
         self._batch = Batch(key, vars(p), host.beginnings.notes(p))
@@ -116,19 +124,28 @@ class PutOff(Part):
         """Find the batch's first pass if its swap was put off, or make up for the swap."""
         was_open, self._decided = self._is_open and _is_other(self.base), p.iteration
         if not was_open:
-            self._waiting.pop(p.iteration, None)
+            self._waited(p.iteration)
             return
         self.found = self._kept(p, key)
         if self.found is None:
             self._expected = None  # what the job makes from here on cannot be had without its swaps
+            self.end()
             host.models.activate(self.base)
             host.beginnings.catch_up(p)
 
     def _kept(self, p: Any, key: str) -> Found | None:
         if not key or host.pictures.wants_copies(p):
             return None
-        made_from, ahead = self._waiting.pop(p.iteration, ("", None))
-        return ahead if made_from == key else found(kept.stages.get(key), p.latent_scale_mode is None)
+        made_from, ahead = self._waited(p.iteration)
+        is_it = made_from == key
+        return found(ahead if is_it else kept.stages.get(key), p.latent_scale_mode is None, by_this_job=is_it)
+
+    def _waited(self, number: int) -> tuple[str, Begun | None]:
+        """What was made ahead for a batch; its pictures make room for others from now on."""
+        made_from, ahead = self._waiting.pop(number, ("", None))
+        if ahead is not None:
+            kept.stages.rate(ahead.pixels, PICTURES)
+        return made_from, ahead
 
     def _begun(self, p: Any) -> str:
         """The key of what the batch's first pass is made from; empty if that cannot be told."""
@@ -183,10 +200,11 @@ class PutOff(Part):
 
     def wait(self, p: Any) -> bool:
         """Let the first pass that was just made wait for its batch; False if it was not kept."""
-        made = found(self._batch and self._batch.begun, p.latent_scale_mode is None, by_this_job=True)
+        made = found(self._batch and self._batch.begun, p.latent_scale_mode is None)
         if made is None or self._writes_in_turn(p):
             return False
-        self._waiting[p.iteration] = self._batch.key, made
+        self._waiting[p.iteration] = self._batch.key, made.begun
+        kept.stages.rate(made.begun.pixels, LATENTS)
         self._expected = made.begun
         return True
 

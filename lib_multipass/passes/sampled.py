@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -29,6 +30,8 @@ class Sampled:
     comments: Mapping[str, Any]
     fields: Mapping[str, Any]
     """Fields of ``p`` that it has set."""
+    sampler: Mapping[str, Any]
+    """What its sampler has set on itself, of what infotexts are made from."""
     steps: int
     """How many the sampler has made."""
 
@@ -41,6 +44,10 @@ class Sampled:
 
 WRITTEN = ("extra_generation_params", "comments")
 """Dicts of a job that many write into."""
+_LISTS_IN = ("params", "fields")
+"""What of a kept pass may have lists in it, to which a job may append."""
+_OF_SAMPLER = ("eta",)
+"""Fields of a sampler that go into infotexts (``is_sampler_using_eta_noise_seed_delta``)."""
 
 
 def made(p: Any, make: Callable[[], Any], key: str, allowance: int) -> Any:
@@ -65,10 +72,12 @@ def made(p: Any, make: Callable[[], Any], key: str, allowance: int) -> Any:
         noting["extra_generation_params"].written,
         noting["comments"].written,
         also,
+        {name: getattr(p.sampler, name) for name in _OF_SAMPLER if hasattr(p.sampler, name)},
         host.stages.steps(),
     )
-    written = (*stage.params.values(), *stage.comments.values(), *also.values())
+    written = (*stage.params.values(), *stage.comments.values(), *also.values(), *stage.sampler.values())
     if all(map(is_plain, written)) and fields_that_act(also, subseed_acts=True) == also:
+        stage = replace(stage, **{name: deepcopy(getattr(stage, name)) for name in _LISTS_IN})
         kept.stages.put(key, stage, stage.bytes, allowance, worth=LATENTS)
     return latents
 
@@ -81,9 +90,11 @@ def again(p: Any, stage: Sampled, tell: bool = True) -> Any:
         stage: what is kept.
         tell: whether the webui's progress is to go on by its steps.
     """
-    p.extra_generation_params.update(stage.params)
+    p.extra_generation_params.update(deepcopy(stage.params))
     p.comments.update(stage.comments)
-    vars(p).update(stage.fields)
+    vars(p).update(deepcopy(stage.fields))
+    for name, value in stage.sampler.items():
+        setattr(p.sampler, name, value)
     host.stages.put_back(stage.generators)
     if tell:
         host.stages.sampled(stage.steps)

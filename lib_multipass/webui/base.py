@@ -128,6 +128,8 @@ ROOMS = {
         "add_notes": "notes the same again",
         "ahead": "while it lasts, first passes of later batches are made; then all is as the running batch has left it",
         "make": "makes the first pass of a batch",
+        "merge_tokens": "merges tokens in the first pass's model as the job asks, where that is done once a job",
+        "stay": "leaves behind what a batch would that encodes its texts and swaps, for one that does neither",
         "catch_up": "sets up for the active checkpoint what was set up for another one at a batch's beginning",
     },
     "controls": {"remember": "keeps the hires controls of a page that is being built"},

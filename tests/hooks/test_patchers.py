@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -74,6 +75,18 @@ def test_another_noise_schedule_makes_another(model):
     assert sampled(model) == before
     predictor.shift = 3.0
     assert sampled(model) != before
+
+
+@pytest.mark.parametrize("name", ["ref_latents", "concat_latent", "lq_latent"])
+def test_pictures_that_a_model_looks_at_make_another(model, monkeypatch, name):
+    """Neo leaves them in ``dynamic_args`` from job to job: it clears them while it encodes texts, if it has to."""
+    args = SimpleNamespace(ref_latents=[], concat_latent=None, lq_latent=[None, None])
+    monkeypatch.setitem(sys.modules, "backend.args", SimpleNamespace(dynamic_args=args))
+    before, usual = sampled(model), getattr(args, name)
+    setattr(args, name, [torch.ones(1, 4, 2, 2), None])
+    assert sampled(model) != before
+    setattr(args, name, usual)
+    assert sampled(model) == before
 
 
 def works_at_each_step(patcher):

@@ -271,14 +271,14 @@ def test_a_random_seed_asks_for_nothing_that_was_made(host, tight):
 def test_an_embedding_of_another_content_makes_it_anew(host, tight, monkeypatch):
     import torch
 
-    from lib_multipass.webui.a1111 import beginnings
+    from lib_multipass.webui.a1111 import embeddings
 
     database = host.sd_hijack.model_hijack.embedding_db
     for known, text, count in ((True, "a Mood", 1), (True, "a cat", 0), (False, "a mood", 1)):
         where = database.word_embeddings if known else database.skipped_embeddings
         with monkeypatch.context() as patch:
             patch.setitem(where, "mood", SimpleNamespace(vec=torch.ones(2)))
-            found = beginnings._embeddings([text])
+            found = embeddings.named_in([text])
             assert [name for name, _ in found] == ["mood"] * count
 
 
@@ -489,3 +489,72 @@ def test_the_progress_counts_first_passes_ahead(host, counted, monkeypatch):
     assert len(set(begun)) == 6
     assert seen[0] == (0, 6)
     assert seen[-1] == (7, 8)
+
+
+def test_the_progress_where_one_ahead_cannot_wait(host, counted, monkeypatch):
+    """What texts after it note for the infotext would go by its own; none is made ahead any more."""
+    base, second, seen = host.processing.StableDiffusionProcessing, host.sd_samplers._Sampler.sample_img2img, []
+    encode = base.setup_conds
+
+    def noting(self):
+        if self.prompts == ["a dog"]:
+            host.sd_hijack.model_hijack.extra_generation_params["TI hashes"] = "mood: 1"
+        return encode(self)
+
+    def at(*args, **kwargs):
+        seen.append((host.shared.state.job_no, host.shared.state.job_count))
+        return second(*args, **kwargs)
+
+    monkeypatch.setattr(base, "setup_conds", noting)
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample_img2img", at)
+    counted.made(prompt=["a cat", "a dog", "a fox", "a hen"], n_iter=4)
+    assert seen[-1] == (8, 9)
+
+
+def at_second_passes(host: Any, monkeypatch: Any, do: Any) -> None:
+    sample = host.sd_samplers._Sampler.sample_img2img
+
+    def first(self, p, *args, **kwargs):
+        do(p.iteration)
+        return sample(self, p, *args, **kwargs)
+
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample_img2img", first)
+
+
+def test_the_store_alone_holds_first_passes_that_wait(host, counted, monkeypatch):
+    """So all of them are within the allowance; what had to go is made again."""
+    import weakref
+
+    from lib_multipass.state import kept
+
+    left = []
+
+    def clearing(number):
+        if number == 1:
+            stages = [value for value, *_ in kept.stages._known.values() if hasattr(value, "latents")]
+            latents = [weakref.ref(stage.latents) for stage in stages]
+            assert len(latents) > 2
+            del stages
+            kept.stages.clear()
+            left.extend(one for one in latents if one() is not None)
+
+    expected = plainly(host, n_iter=4)
+    at_second_passes(host, monkeypatch, clearing)
+    assert counted.made(n_iter=4) == expected
+    assert left == []
+    assert counted.loads == [4]
+
+
+def test_first_passes_that_wait_stay_longer_than_pictures_of_the_second_pass(host, counted, monkeypatch):
+    from lib_multipass.memory.store import PICTURES
+    from lib_multipass.state import kept
+
+    monkeypatch.setitem(host.shared.opts.data, "multipass_stages", 0.5)
+    at_second_passes(
+        host, monkeypatch, lambda number: kept.stages.put(f"enlarged {number}", 0, 300_000, 500_000, worth=PICTURES)
+    )
+    counted.made(n_iter=4)
+    assert counted.loads == [2]
+    assert {worth for key, (_, _, worth) in kept.stages._known.items() if "enlarged" in key} <= {PICTURES}
+    pixels = [worth for value, _, worth in kept.stages._known.values() if isinstance(value, list)]
+    assert 2 not in pixels

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -248,6 +249,26 @@ def test_a_script_that_asks_for_the_selected_checkpoint_before_the_texts(host, t
     assert seen == ["alpha", "alpha"]
 
 
+def test_a_script_in_the_webuis_folder_for_scripts_may_be_anybodys(host, tight):
+    """People put single files there; of the webui's own none works in every job (1.6.0 to 1.10.1)."""
+    from lib_multipass.webui.a1111 import beginnings
+
+    script = type("Wild", (host.scripts.Script,), {"process_batch": lambda *args, **kwargs: None})()
+    script.name, script.filename = "wild", str(Path(host.paths.script_path) / "scripts" / "wild.py")
+    p = SimpleNamespace(script_args=(), scripts=SimpleNamespace(alwayson_scripts=[script]))
+    assert beginnings.early_scripts(p) == ["wild"]
+
+
+@pytest.mark.parametrize("text", [r"a cat, bad_hands \(1\)", "a cat, Bad _ Hands\n(1)"])
+def test_an_embedding_that_a_text_spells_in_another_way(host, tight, monkeypatch, text):
+    """The webui goes by tokens: brackets are escaped in a prompt, blanks and capital letters do not count."""
+    from lib_multipass.webui.a1111 import embeddings
+
+    known = {name: SimpleNamespace(vec=[1.0]) for name in ("bad_hands (1)", "bad_feet")}
+    monkeypatch.setattr(host.sd_hijack.model_hijack.embedding_db, "word_embeddings", known)
+    assert embeddings.named_in([text, ""]) == [("bad_hands (1)", [1.0])]
+
+
 def test_conditionings_for_scripts(host, tight, monkeypatch):
     seen = []
 
@@ -331,7 +352,6 @@ def test_a_third_model_that_is_active_meanwhile(host, tight, monkeypatch):
 def test_the_file_of_a_network_that_no_prompt_names(host, tight, monkeypatch):
     """ "Add network to prompt" (sd_lora): the first batch's tags lack it, and it is in force."""
     import sys
-    from types import SimpleNamespace
 
     network = SimpleNamespace(name="x", te_multiplier=1.0, unet_multiplier=1.0, dyn_dim=None, mtime=1.0)
     monkeypatch.setitem(host.shared.opts.data, "sd_lora", "x")
@@ -385,6 +405,40 @@ def test_the_user_notes_for_the_first_checkpoint_that_it_keeps_its_own_vae(host,
     assert kept == expected
 
 
+def test_the_user_notes_another_vae_for_the_second_checkpoint(host, tight, monkeypatch):
+    """In its card, or by a file beside it: a swap to it puts that on. It is active all the time."""
+    vae, noted = host.sd_vae, []
+    resolve, other = vae.resolve_vae, vae.vae_dict["other.safetensors"]
+
+    def resolved(file):
+        return vae.VaeResolution(other, "from user metadata") if noted and "beta" in file else resolve(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vae, "resolve_vae", resolved)
+        first = seeded(host)
+        noted.append(True)
+        kept = seeded(host)
+        expected = plain(host, monkeypatch, lambda: seeded(host))
+    assert first[0] != expected[0]
+    assert kept == expected
+
+
+@pytest.mark.parametrize("order", ["Picture by picture", "Pass by pass"])
+def test_tokens_are_merged_in_every_first_pass(host, tight, monkeypatch, order):
+    """The webui merges them in the model that a job begins with. One that is read again later is a new model."""
+    sample, merged = host.sd_samplers._Sampler.sample, []
+
+    def noted(self, *args, **kwargs):
+        merged.append(getattr(self.model, "applied_token_merged_ratio", 0))
+        return sample(self, *args, **kwargs)
+
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample", noted)
+    monkeypatch.setitem(host.shared.opts.data, "multipass_order", order)
+    monkeypatch.setitem(host.shared.opts.data, "token_merging_ratio", 0.5)
+    seeded(host, second="gamma", n_iter=3)
+    assert merged == [0.5] * 3
+
+
 def test_models_of_reforge_are_not_noted(host, tight, monkeypatch):
     """They are made of other parts."""
     from lib_multipass.webui.a1111 import beginnings, forge_models
@@ -424,3 +478,91 @@ def test_what_loras_have_kept_of_another_checkpoint_is_no_weight_of_a_files(host
         seeded(host, seed)
         noted.append(tight.as_loaded[alpha])
     assert noted[0] == noted[1]
+
+
+def test_conditionings_of_a_job_before_the_last_are_not_taken_again(host, tight, monkeypatch):
+    """The webui keeps those of the last job alone. Older ones may be of an embedding that was replaced since."""
+    encoder, texts = type(host.shared.sd_model.cond_stage_model), []
+    encode = encoder.forward
+
+    def noted(self, prompts, *args):
+        texts.extend(prompts)
+        return encode(self, prompts, *args)
+
+    def encoded() -> list[str]:
+        seeded(host, prompt="a fox")
+        seeded(host, prompt="a cat", hr_prompt="-")
+        seeded(host, prompt="a fox")
+        texts.clear()
+        seeded(host, prompt="a cat", hr_prompt="-", cfg_scale=3.0)
+        return [text for text in texts if text == "a cat"]
+
+    monkeypatch.setattr(encoder, "forward", noted)
+    expected = plain(host, monkeypatch, encoded)
+    assert expected == ["a cat"]
+    assert encoded() == expected
+
+
+def test_hypernetworks_count_as_they_are_in_force(host, tight, monkeypatch):
+    """The webui reads the file of one that is in force already no more, and leaves them so where tags do not count."""
+    import torch
+
+    network = SimpleNamespace(name="mood", layers={320: (torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))})
+    sample, sampled = host.sd_samplers._Sampler.sample, []
+
+    def noted(self, *args, **kwargs):
+        sampled.append(1)
+        return sample(self, *args, **kwargs)
+
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample", noted)
+    for loaded, count in (([], 1), ([network], 2), ([network], 2), ([], 2)):
+        monkeypatch.setattr(host.shared, "loaded_hypernetworks", loaded, raising=False)
+        seeded(host)
+        assert len(sampled) == count
+    monkeypatch.setattr(host.shared, "loaded_hypernetworks", [network])
+    network.layers[320][1].multiplier = 0.5
+    seeded(host)
+    network.layers[320][0].weight.data.add_(1)
+    seeded(host)
+    assert len(sampled) == 4
+
+
+@pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
+def test_an_interrupt_while_the_second_checkpoint_is_read_after_a_third(host, tight, monkeypatch, upscaler):
+    """The first pass that was found is finished in its own colours, not in those of whoever was active."""
+    first = host.run(host.job(enable_hr=False)).images[0].tobytes()
+    seeded(host, hr_upscaler=upscaler)
+    host.run(host.job(enable_hr=False, override_settings={"sd_model_checkpoint": "gamma"}))
+    read = host.sd_models.read_state_dict
+
+    def interrupting(file, *args, **kwargs):
+        if "beta" in file:
+            host.shared.state.interrupt()
+        return read(file, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(host.sd_models, "read_state_dict", interrupting)
+        pictures = seeded(host, hr_upscaler=upscaler)[0]
+    assert pictures == [first]
+
+
+def test_a_list_that_was_set_between_the_texts_and_the_sampler_is_kept_as_it_was(host, tight, monkeypatch):
+    """Whatever the job, or a later one, appends to it."""
+    sampler, kind, found = host.sd_samplers._Sampler, host.processing.StableDiffusionProcessingTxt2Img, []
+    first, second = kind._first_pass, sampler.sample_img2img
+
+    def setting(self, *args):
+        if host.shared.sd_model.sd_checkpoint_info.name_for_extra == "alpha":
+            self.of_another_extension = ["first"]
+        return first(self, *args)
+
+    def appending(self, p, *args, **kwargs):
+        found.append(list(p.of_another_extension))
+        p.of_another_extension.append("second")
+        return second(self, p, *args, **kwargs)
+
+    monkeypatch.setattr(kind, "_first_pass", setting)
+    monkeypatch.setattr(sampler, "sample_img2img", appending)
+    for strength in (0.3, 0.4, 0.5):
+        seeded(host, denoising_strength=strength)
+    assert found == [["first"]] * 3

@@ -370,6 +370,28 @@ def test_what_a_batch_wrote_that_was_there_already_is_written_again(host, store,
     assert "as sampled" in p.comments
 
 
+def test_a_list_that_sampling_leaves_on_the_job_is_kept_as_it_was(host, store, sampled, monkeypatch):
+    """Whatever the job, or a later one, appends to it."""
+    sample, second = host.sd_samplers._Sampler.sample, host.sd_samplers._Sampler.sample_img2img
+
+    def leaving(self, p, *args, **kwargs):
+        p.of_another_extension = ["first"]
+        return sample(self, p, *args, **kwargs)
+
+    def appending(self, p, *args, **kwargs):
+        found.append(list(p.of_another_extension))
+        p.of_another_extension.append("second")
+        return second(self, p, *args, **kwargs)
+
+    found: list[list[str]] = []
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample", leaving)
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample_img2img", appending)
+    for strength in (0.3, 0.4, 0.5):
+        made(host, denoising_strength=strength)
+    assert len(sampled) == 1
+    assert found == [["first"]] * 3
+
+
 def test_what_sampling_leaves_on_the_job_has_to_be_plain(host, store, sampled, monkeypatch):
     sample = host.sd_samplers._Sampler.sample
 
@@ -492,6 +514,77 @@ def stages_module() -> Any:
     from lib_multipass.webui.a1111 import stages
 
     return stages
+
+
+def test_a_model_that_does_not_tile_although_the_job_asks_for_it(host, store, monkeypatch):
+    """``apply_circular`` reaches the layers of the model that was loaded last, whichever is active."""
+    sample, modes = host.sd_samplers._Sampler.sample, []
+
+    def noted(self, *args, **kwargs):
+        modes.append(self.model.model.diffusion_model.smooth.padding_mode)
+        return sample(self, *args, **kwargs)
+
+    monkeypatch.setattr(host.sd_samplers._Sampler, "sample", noted)
+    monkeypatch.setitem(host.shared.opts.data, "sd_checkpoints_limit", 3)
+    host.run(host.job())  # on alpha, without Multipass
+    for name in ("gamma", "alpha"):
+        host.run(host.job(override_settings={"sd_model_checkpoint": name}, enable_hr=False))
+    modes.clear()
+    for _ in range(3):
+        made(host, tiling=True)
+    assert modes == ["zeros", "circular"]
+
+
+def test_what_the_sampler_says_of_itself_is_said_again(host, store, sampled, monkeypatch):
+    """The webui names ENSD by ``p.sampler.eta``, which a sampler sets when it begins (1.6.0 to 1.10.1)."""
+    kind, infotext = host.sd_samplers._Sampler, host.processing.create_infotext
+    sample = kind.sample
+
+    def beginning(self, *args, **kwargs):
+        self.eta = 0
+        return sample(self, *args, **kwargs)
+
+    def naming(p, *args, **kwargs):
+        none = getattr(p.sampler, "eta", None) == 0
+        return infotext(p, *args, **kwargs) + ("" if none else ", ENSD: 31337")
+
+    monkeypatch.setattr(kind, "eta", None, raising=False)
+    monkeypatch.setattr(kind, "sample", beginning)
+    monkeypatch.setattr(host.processing, "create_infotext", naming)
+    texts = []
+    for _ in range(2):
+        p = host.job({"enabled": True, "checkpoint": B, "show_first_pass": True}, hr_upscaler="Lanczos")
+        texts.append(host.run(p).infotexts[-1])
+    assert len(sampled) == 1
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(("extra", "steps"), [(0.0, 1), (0.1, 2)])
+def test_an_extension_that_changes_the_extra_noise(host, store, sampled, finished, monkeypatch, extra, steps):
+    """The webui calls it within ``sample_img2img``, where there is such noise; the first pass has none."""
+    callback = SimpleNamespace(script="/extensions/grain/scripts/grain.py", callback=lambda params: None)
+    callbacks = {**host.script_callbacks.callback_map, "callbacks_extra_noise": [callback]}
+    monkeypatch.setattr(host.script_callbacks, "callback_map", callbacks)
+    monkeypatch.setitem(host.shared.opts.data, "img2img_extra_noise", extra)
+    for _ in range(2):
+        made(host)
+    assert (len(sampled), len(finished)) == (1, steps)
+
+
+def test_two_scripts_in_one_file(host, store):
+    """Each has arguments of its own."""
+    scripts = []
+    for number, title in enumerate(("First", "Second"), 1):
+        script = type(title, (host.scripts.Script,), {"title": lambda self: type(self).__name__})()
+        script.alwayson, script.filename, script.name = True, "/extensions/two/scripts/two.py", title.lower()
+        script.args_from, script.args_to = number, number + 1
+        scripts.append(script)
+    runner = SimpleNamespace(alwayson_scripts=scripts)
+    told = [
+        stages_module().arguments(SimpleNamespace(script_args=(0, *args), scripts=runner))
+        for args in ((1, 1), (2, 1), (1, 2))
+    ]
+    assert told[0] not in told[1:]
 
 
 def test_the_webuis_resizing_still_says_what_its_arguments_are(host):

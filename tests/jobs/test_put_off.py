@@ -185,11 +185,7 @@ def test_a_batch_count_pass_by_pass(tight, case):
 
 @pytest.mark.both
 def test_a_batch_count_with_faces_pass_by_pass(tight):
-    """Each picture is what its seed gives alone.
-
-    Made picture by picture, later ones are not with *Token merging*: ADetailer's own job takes it off, and the first
-    checkpoint is read into that place (1.6.0 to 1.10.1).
-    """
+    """Each picture is what its seed gives alone."""
     if not tight.webui.adetailer:
         pytest.skip("this webui has no ADetailer")
     job = pixels(n_iter=3)

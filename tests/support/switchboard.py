@@ -81,7 +81,7 @@ lib_multipass.passes.put_off: PutOff.begin PutOff.name PutOff._find PutOff.sampl
 lib_multipass.passes.once: Stages.sampled Stages.decoded Stages.enlarged
 lib_multipass.passes.sampled: made again
 lib_multipass.webui.a1111.adetailer: in_job replace
-lib_multipass.webui.a1111.beginnings: asked_from made_from notes add_notes early_scripts make catch_up
+lib_multipass.webui.a1111.beginnings: asked_from made_from notes add_notes early_scripts make merge_tokens stay catch_up
 lib_multipass.webui.a1111.stages: sampled_from decoded_with generators put_back sampled steps
 lib_multipass.webui.a1111.gathering: of_job
 lib_multipass.webui.a1111.pass_vae: PassVae.begin PassVae.end settle forget

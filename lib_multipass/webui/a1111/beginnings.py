@@ -17,7 +17,8 @@ from lib_multipass.plan.alike import DERIVED_FIELDS, UnlikeError, fields_that_ac
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.vae_choice import SETTING
 from lib_multipass.state import kept, running
-from lib_multipass.webui.a1111 import digests, forge_models, hardware, options, stages
+from lib_multipass.webui.a1111 import digests, embeddings, forge_models, hardware, loras, options, stages
+from lib_multipass.webui.a1111.set_up import merge_tokens, stay  # noqa: F401 - operations of this room
 from lib_multipass.webui.base import host
 
 _NAMES = ("sd_model_name", "sd_model_hash", "sd_vae_name", "sd_vae_hash")
@@ -83,10 +84,11 @@ def made_from(p: Any, base: Checkpoint) -> dict[str, Any]:
         "options": stages.options_in_force(),
         "scripts": stages.arguments(p),
         "networks": [*stages.networks(getattr(p, "extra_network_data", None) or {})],
+        "hypernetworks": loras.hypernetworks_in_force(),
         "base": [stages.stamp(file) for file in (base.filename, str(Path(base.filename).with_suffix(".yaml")))],
         "weights": _weights(base),
         "vaes": [*map(stages.stamp, vaes), noted.resolved, str(devices.dtype_vae)],
-        "embeddings": _embeddings([*p.prompts, *p.negative_prompts]),
+        "embeddings": embeddings.named_in([*p.prompts, *p.negative_prompts]),
         "noise": stages.noise(p.rng),
     }
 
@@ -124,15 +126,6 @@ def note(model: Any) -> None:
         kept.as_loaded[file] = stages.stamp(file), _digest(model)
 
 
-def _embeddings(texts: Sequence[str]) -> list[tuple[str, Any]]:
-    """The textual inversions that these texts name; the webui lets capital letters pass for small ones."""
-    from modules.sd_hijack import model_hijack
-
-    database, text = model_hijack.embedding_db, "\n".join(texts).lower()
-    known = {**database.skipped_embeddings, **database.word_embeddings}
-    return [(name, known[name].vec) for name in sorted(known) if name.lower() in text]
-
-
 def notes(p: Any) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """What the job has noted by now: the checkpoint of its beginning, and what encoding texts had to say, for the
     infotext and as comments.
@@ -153,7 +146,7 @@ def add_notes(p: Any, names: Mapping[str, Any], params: Mapping[str, Any], comme
 
 
 def early_scripts(p: Any) -> list[str] | None:
-    """Scripts of extensions that may look at the active checkpoint before a first pass is there, by their names.
+    """Scripts of others that may look at the active checkpoint before a first pass is there, by their names.
 
     Ours only reads ahead there, ADetailer and the webui's own do not look, ControlNet does for its units alone.
 
@@ -169,7 +162,7 @@ def early_scripts(p: Any) -> list[str] | None:
     if forge_models.webui_moves_them() or hasattr(sd_models, "forge_loader"):
         return None
     runner, known = getattr(p, "scripts", None), Path(paths.script_path)
-    its_own = [known / folder for folder in ("extensions-builtin", "modules", "scripts")]
+    its_own = [known / folder for folder in ("extensions-builtin", "modules")]
     found = set()
     for script in (runner or scripts.scripts_txt2img).alwayson_scripts:
         file = Path(script.filename or "")
@@ -197,10 +190,12 @@ def ahead(p: Any, count: int) -> Iterator[None]:
     fields, states = dict(vars(p)), stages.generators()
     dicts = [(known, dict(known)) for known in (p.extra_generation_params, p.comments)]
     params, comments = dict(model_hijack.extra_generation_params), list(model_hijack.comments)
+    all_made = shared.state.job_no + count
     shared.state.job_count += count
     try:
         yield
     finally:
+        shared.state.job_count -= all_made - shared.state.job_no
         vars(p).clear()
         vars(p).update(fields)
         for known, before in (*dicts, (model_hijack.extra_generation_params, params)):
@@ -235,7 +230,6 @@ def catch_up(p: Any) -> None:
     model = sd_models.model_data.sd_model
     p.sd_model_name, p.sd_model_hash = model.sd_checkpoint_info.name_for_extra, model.sd_model_hash
     p.sd_vae_name, p.sd_vae_hash = sd_vae.get_loaded_vae_name(), sd_vae.get_loaded_vae_hash()
-    sd_models.apply_token_merging(model, p.get_token_merging_ratio())
     _activate_networks(p)
 
 

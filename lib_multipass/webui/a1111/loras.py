@@ -1,8 +1,12 @@
-"""The webui's LoRA extension (``extensions-builtin/Lora``, 1.6.0 to 1.10.1), if it is there."""
+"""The webui's LoRA extension (``extensions-builtin/Lora``, 1.6.0 to 1.10.1), if it is there, and its hypernetworks."""
 
 from __future__ import annotations
 
 import sys
+
+from modules import shared
+
+from lib_multipass.webui.a1111 import digests
 
 
 def read_anew() -> None:
@@ -28,3 +32,10 @@ def in_force() -> list[tuple]:
     names = ("name", "te_multiplier", "unet_multiplier", "dyn_dim", "mtime")
     loaded = getattr(sys.modules.get("networks"), "loaded_networks", ())
     return [tuple(getattr(network, name, None) for name in names) for network in loaded]
+
+
+def hypernetworks_in_force() -> list[tuple]:
+    """Those that act now, as they were read: the webui does not read the file of one again while it acts."""
+    loaded = getattr(shared, "loaded_hypernetworks", ())
+    layers = ((known.name, layer) for known in loaded for pair in known.layers.values() for layer in pair)
+    return [(name, getattr(layer, "multiplier", None), digests.weights(layer)) for name, layer in layers]

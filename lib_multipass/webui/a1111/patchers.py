@@ -7,6 +7,7 @@ called while they compute. Scripts replace the patchers of a pass by clones with
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,6 +27,8 @@ _LEFT = "sampling_sigmas"
 """Of its options, what Neo's samplers leave of the last pass; each sets it anew (``sd_samplers_kdiffusion.py``)."""
 _SCHEDULES = ("model_sampling", "predictor")
 """How reForge and Neo call a model's noise schedule."""
+_PICTURES = ("ref_latents", "concat_latent", "lq_latent", "context_handler")
+"""What Neo's models look at while they are sampled, such as references of Kontext (``dynamic_args``)."""
 
 
 def as_sampled(model: Any) -> dict[str, Any]:
@@ -40,7 +43,12 @@ def as_sampled(model: Any) -> dict[str, Any]:
     now, usual = model.forge_objects.unet, model.forge_objects_after_applying_lora.unet
     if any(map(_does_something, (now, usual))) or not _are_alike(now, usual):
         raise UnlikeError("what works in the diffusion model")
-    return {"weights": _digest(now), "noise schedule": _schedule(now.model)}
+    return {"weights": _digest(now), "noise schedule": _schedule(now.model), "looks at": _looks_at()}
+
+
+def _looks_at() -> list[Any]:
+    args = getattr(sys.modules.get("backend.args"), "dynamic_args", None)
+    return [getattr(args, name, None) for name in _PICTURES]
 
 
 def vae_as_it_decodes(model: Any) -> dict[str, Any]:

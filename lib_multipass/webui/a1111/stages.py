@@ -14,12 +14,13 @@ from PIL import Image
 from lib_multipass.memory.headers import state_of
 from lib_multipass.plan.alike import ACT_THROUGH_THE_JOB, UnlikeError, fields_that_act, options_that_act
 from lib_multipass.plan.our_settings import STAGES, checked
-from lib_multipass.webui.a1111 import adetailer, digests, forge_models, hardware, loras, options, patchers
+from lib_multipass.webui.a1111 import adetailer, digests, forge_models, hardware, loras, options, patchers, set_up
 from lib_multipass.webui.a1111.digests import raw  # noqa: F401 - an operation of this room
 from lib_multipass.webui.base import host
 
 CALLBACKS = ("callbacks_cfg_denoiser", "callbacks_cfg_denoised", "callbacks_cfg_after_cfg")
 """The webui's callbacks at each step of a sampler."""
+_NOISE = "callbacks_extra_noise"
 _PLOT = "xyz_grid.py"
 _MODEL_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".onnx")
 
@@ -66,6 +67,8 @@ def sampled_from(p: Any, in_hires: bool) -> dict[str, Any]:
     Raises:
         UnlikeError: if something in it cannot be told.
     """
+    if in_hires and host.options.get("img2img_extra_noise") and script_callbacks.callback_map.get(_NOISE):
+        raise UnlikeError("what an extension makes of extra noise")
     model = sd_models.model_data.sd_model
     used = getattr(p, "hr_extra_network_data" if in_hires else "extra_network_data", None)
     return {
@@ -74,7 +77,9 @@ def sampled_from(p: Any, in_hires: bool) -> dict[str, Any]:
         "scripts": arguments(p),
         "networks": [*networks(used or {})],
         "loaded networks": loras.in_force(),
+        "hypernetworks": loras.hypernetworks_in_force(),
         "model": (stamp(model.sd_checkpoint_info.filename), *_diffusion_model(model)),
+        "set on it": set_up.in_force(p, model, in_hires),
         "unet": getattr(getattr(sd_unet.current_unet, "option", None), "label", None),
         "generators": generators(),
         "noise": noise(p.rng),
@@ -111,12 +116,12 @@ def arguments(p: Any) -> dict[str, Any]:
     values = p.script_args
     if p.scripts is None or not isinstance(values, (list, tuple)):
         return {}
-    found = {}
+    found: dict[str, Any] = {}
     for script in p.scripts.alwayson_scripts:
         own = PurePath(script.filename or "")
         later = adetailer.is_adetailer(script) or (script.title() or "").lower() == "multipass"
         if not later and own.parent.name != "processing_scripts":
-            found[str(own)] = tuple(values[script.args_from : script.args_to])
+            found.setdefault(str(own), []).append(tuple(values[script.args_from : script.args_to]))
     number = values[0] if values else 0
     selected = p.scripts.selectable_scripts[number - 1] if type(number) is int and number > 0 else None
     if selected is not None:
