@@ -771,3 +771,22 @@ def test_an_edition_without_a_folder_of_embeddings_loads_and_swaps(neo, monkeypa
     for name in (A, B, A, B):
         neo.swap(name)
     assert neo.loads == [A, B]
+
+
+@pytest.mark.parametrize(
+    ("second", "modules", "in_hires", "anew"),
+    [
+        (A, ("clip.safetensors",), True, True),
+        (A, (), True, True),
+        (A, None, True, False),
+        (A, ("clip.safetensors",), False, False),
+        (B, ("clip.safetensors",), True, False),
+    ],
+)
+def test_texts_of_a_hires_pass_with_text_encoders_of_its_own(neo, second, modules, in_hires, anew):
+    """With the first pass's checkpoint Neo has encoded them before, with the first pass's text encoders."""
+    p = begin_job(neo, A, second, is_hr_pass=in_hires, hr_c="early", hr_uc="early", _multipass=1)
+    own = ours("plan.second_pass").SecondPass(modules=modules)
+    neo.state.running.job.plan.roles = ours("plan.roles").Roles(neo.checkpoints[A], neo.checkpoints[second], None, own)
+    p.calculate_hr_conds()
+    assert (p.hr_c, p.hr_uc) == ((None, None) if anew else ("early", "early"))
