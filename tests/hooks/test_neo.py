@@ -574,6 +574,12 @@ def test_references_end_with_another_first_pass(keeping, name):
     assert editor.ref_latents == []
 
 
+def test_an_edition_that_clears_no_references_swaps(keeping):
+    keeping.host.models.loaded_model(keeping.checkpoints[B]).ref_latents = ["a chair"]
+    begin_job(keeping, A)
+    assert keeping.swap(B).sd_checkpoint_info is keeping.checkpoints[B]
+
+
 def test_a_picture_that_an_interrupted_pass_has_left_is_no_reference(keeping):
     editor = referring(keeping.swap(A))
     editor.ini_latent = "half of it"

@@ -18,8 +18,10 @@ def forget_references(models: Iterable[Any]) -> None:
     ImageStitch puts them on the first pass's model, and takes them off that of a later job. Wan has a last frame.
     """
     for model in models:
-        if getattr(model, "ref_latents", None) or getattr(model, "end_image", None) is not None:
-            model.clear_references()
+        clear = getattr(model, "clear_references", None)
+        has_some = getattr(model, "ref_latents", None) or getattr(model, "end_image", None) is not None
+        if clear is not None and has_some:
+            clear()
 
 
 def forget_picture(model: Any) -> None:
