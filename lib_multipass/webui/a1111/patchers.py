@@ -26,6 +26,8 @@ _LEFT = "sampling_sigmas"
 """Of its options, what Neo's samplers leave of the last pass; each sets it anew (``sd_samplers_kdiffusion.py``)."""
 _SCHEDULES = ("model_sampling", "predictor")
 """How reForge and Neo call a model's noise schedule."""
+_SETTER = "set_sigmas"
+"""What sets one, which Multipass holds in Neo while a second pass is on its way."""
 
 
 def as_sampled(model: Any) -> dict[str, Any]:
@@ -97,5 +99,5 @@ def _own_weights(patcher: Any) -> Iterator[torch.Tensor]:
 
 def _schedule(model: Any) -> dict[str, Any]:
     found = next(known for name in _SCHEDULES if (known := getattr(model, name, None)) is not None)
-    values = {name: value for name, value in vars(found).items() if not name.startswith("_")}
+    values = {name: value for name, value in vars(found).items() if not name.startswith("_") and name != _SETTER}
     return {"kind": type(found).__qualname__, **values, **dict(found.named_buffers())}
