@@ -184,4 +184,18 @@ OF_NEO = [
         "        return 2\n    return 2\n    own",
         (f"{NEO}::test_a_model_with_modules_that_no_pass_has_makes_room_first",),
     ),
+    Mutation(
+        "neo-schedule-of-the-other",
+        MODELS,
+        "        remains.hold_schedule(data.sd_model)",
+        "        pass",
+        (f"{NEO}::test_a_second_passs_model_does_not_get_the_firsts_noise_schedule",),
+    ),
+    Mutation(
+        "neo-schedule-held-for-good",
+        SWAPS,
+        "    remains.free_schedule(data.sd_model)",
+        "    pass",
+        (f"{NEO}::test_a_second_passs_model_does_not_get_the_firsts_noise_schedule",),
+    ),
 ]

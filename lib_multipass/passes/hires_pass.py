@@ -40,6 +40,8 @@ def conditioned_on_its_own(original: Callable) -> Callable:
     The webui's caches of conditionings have the clip skip in their keys. The CFG scale is set here, since a picture
     that is saved between the passes has the first pass's in its infotext, and scripts whose ``before_hr`` sets it,
     which comes next, shall win.
+
+    Forge Neo encodes early where both passes have one checkpoint, though the hires pass has text encoders of its own.
     """
 
     def calculate_hr_conds(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -47,6 +49,8 @@ def conditioned_on_its_own(original: Callable) -> Callable:
         if plan is None:
             return original(self, *args, **kwargs)
         own = plan.roles.own
+        if self.is_hr_pass and own.modules is not None and not plan.roles.swaps:
+            self.hr_c = self.hr_uc = None
         if self.is_hr_pass and own.cfg_scale is not None and not hasattr(self, HIRES_CFG):
             self.cfg_scale = own.cfg_scale
         with nullcontext() if own.clip_skip is None else host.options.read_as(CLIP_SKIP, own.clip_skip):

@@ -47,6 +47,9 @@ AT_ONCE = {
 FOR_LATER = {"state.kept.lacks": "Gauge.end", "networks.networks_in_memory": "Tags.end"}
 """What the end of some jobs changes for later ones: what ran out of memory, and LoRAs that are to be read anew."""
 
+IN_THE_STORE = {"state.kept.stages": "PutOff.end"}
+"""What was to wait for batches that never came stays no longer than others; ``test_put_off.py`` has its own test."""
+
 UNTIL_OTHER_JOBS = {
     "state.kept.decision": "its checkpoints are kept for the next job; models.let_go",
     "state.kept.vae_given": "the VAE stays on a parked checkpoint, where the next job finds it",
@@ -114,7 +117,7 @@ OF_THE_WEBUI = {
 """What the webui sets for each job, and what the tests' own parts note: ``whole`` is the model that a part is of."""
 
 UNDONE_BY = {undo for row in AT_ONCE.values() for undo in row.split(" or ") if not row.startswith("finally")}
-STEPS = sorted({*UNDONE_BY, *FOR_LATER.values()})
+STEPS = sorted({*UNDONE_BY, *FOR_LATER.values(), *IN_THE_STORE.values()})
 
 
 def changed(stage: Stage, p: Any, ending: str = FINISHED) -> tuple[set[str], set[str]]:

@@ -574,6 +574,12 @@ def test_references_end_with_another_first_pass(keeping, name):
     assert editor.ref_latents == []
 
 
+def test_an_edition_that_clears_no_references_swaps(keeping):
+    keeping.host.models.loaded_model(keeping.checkpoints[B]).ref_latents = ["a chair"]
+    begin_job(keeping, A)
+    assert keeping.swap(B).sd_checkpoint_info is keeping.checkpoints[B]
+
+
 def test_a_picture_that_an_interrupted_pass_has_left_is_no_reference(keeping):
     editor = referring(keeping.swap(A))
     editor.ini_latent = "half of it"
@@ -771,3 +777,90 @@ def test_an_edition_without_a_folder_of_embeddings_loads_and_swaps(neo, monkeypa
     for name in (A, B, A, B):
         neo.swap(name)
     assert neo.loads == [A, B]
+
+
+@pytest.mark.parametrize(
+    ("second", "modules", "in_hires", "anew"),
+    [
+        (A, ("clip.safetensors",), True, True),
+        (A, (), True, True),
+        (A, None, True, False),
+        (A, ("clip.safetensors",), False, False),
+        (B, ("clip.safetensors",), True, False),
+    ],
+)
+def test_texts_of_a_hires_pass_with_text_encoders_of_its_own(neo, second, modules, in_hires, anew):
+    """With the first pass's checkpoint Neo has encoded them before, with the first pass's text encoders."""
+    p = begin_job(neo, A, second, is_hr_pass=in_hires, hr_c="early", hr_uc="early", _multipass=1)
+    own = ours("plan.second_pass").SecondPass(modules=modules)
+    neo.state.running.job.plan.roles = ours("plan.roles").Roles(neo.checkpoints[A], neo.checkpoints[second], None, own)
+    p.calculate_hr_conds()
+    assert (p.hr_c, p.hr_uc) == ((None, None) if anew else ("early", "early"))
+
+
+@pytest.mark.parametrize("flows", [False, True])
+def test_a_second_passs_model_does_not_get_the_firsts_noise_schedule(keeping, monkeypatch, flows):
+    """After a job with *Zero Terminal SNR* Neo gives the active model the first one's, and fails if it takes none."""
+    p = begin_job(keeping, A)
+    p.hr_checkpoint_info = keeping.checkpoints[B]
+    predictor = keeping.host.models.loaded_model(keeping.checkpoints[B]).forge_objects.unet.model.predictor
+    if flows:
+        monkeypatch.delattr(type(predictor), "set_sigmas")
+    own = predictor.sigmas.clone()
+    keeping.swap(A)
+    keeping.host.models.activate(keeping.checkpoints[B])
+    predictor.set_sigmas(own * 3)
+    assert predictor.sigmas.equal(own)
+    keeping.swap(B)  # ADetailer's job, which may have the same schedule for its own model
+    if not flows:
+        predictor.set_sigmas(own * 3)
+        assert predictor.sigmas.equal(own * 3)
+    assert hasattr(predictor, "set_sigmas") != flows
+
+
+def test_another_swap_holds_no_noise_schedule(keeping):
+    p = begin_job(keeping, A)
+    p.hr_checkpoint_info = keeping.checkpoints[C]
+    predictor = keeping.host.models.loaded_model(keeping.checkpoints[B]).forge_objects.unet.model.predictor
+    keeping.host.models.activate(keeping.checkpoints[B])
+    predictor.set_sigmas(predictor.sigmas * 3)
+    assert predictor.sigmas[-1] > 30
+
+
+def test_a_held_noise_schedule_is_the_same_one(keeping):
+    """Or its pass would not be kept."""
+    patchers = ours("webui.a1111.patchers")
+    p = begin_job(keeping, A)
+    model = keeping.host.models.loaded_model(keeping.checkpoints[B])
+    before = [*patchers.as_sampled(model)["noise schedule"]]
+    p.hr_checkpoint_info = keeping.checkpoints[B]
+    keeping.host.models.activate(keeping.checkpoints[B])
+    assert [*patchers.as_sampled(model)["noise schedule"]] == before
+
+
+def test_the_noise_schedule_of_a_model_that_was_active_already_is_set_back(keeping):
+    """As that of the upscale button's job, which begins with the second checkpoint's model."""
+    p = begin_job(keeping, A)
+    p.hr_checkpoint_info = keeping.checkpoints[B]
+    predictor = keeping.swap(B).forge_objects.unet.model.predictor
+    own = predictor.sigmas.clone()
+    predictor.set_sigmas(own * 3)
+    keeping.host.models.activate(keeping.checkpoints[B])
+    predictor.set_sigmas(own)
+    assert predictor.sigmas.equal(own)
+
+
+def test_a_model_without_a_place_is_gone_while_the_second_passs_is_made(neo, monkeypatch):
+    p = begin_job(neo, A)
+    p.hr_checkpoint_info = neo.checkpoints[B]
+    keep(neo, B, besides=(A,))
+    first, load, was_there = weakref.ref(neo.swap(A)), neo.sd_models.forge_loader, []
+
+    def loading(*args, **kwargs):
+        was_there.append(not dies(first))
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(neo.sd_models, "forge_loader", loading)
+    del neo.shared.sd_model  # in Neo this asks ``model_data``
+    neo.host.models.activate(neo.checkpoints[B])
+    assert was_there == [False]

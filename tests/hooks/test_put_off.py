@@ -558,3 +558,19 @@ def test_first_passes_that_wait_stay_longer_than_pictures_of_the_second_pass(hos
     assert {worth for key, (_, _, worth) in kept.stages._known.items() if "enlarged" in key} <= {PICTURES}
     pixels = [worth for value, _, worth in kept.stages._known.values() if isinstance(value, list)]
     assert 2 not in pixels
+
+
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_first_passes_that_wait_no_more_stay_no_longer(host, counted, monkeypatch, is_ended):
+    """A job is interrupted in its first second pass: without that step, what was to wait would stay longer for good."""
+    from lib_multipass.memory.store import LATENTS
+    from lib_multipass.passes.put_off import PutOff
+    from lib_multipass.state import kept
+
+    if not is_ended:
+        monkeypatch.setattr(PutOff, "end", lambda self: None)
+    at_second_passes(host, monkeypatch, lambda number: host.shared.state.interrupt())
+    counted.made(n_iter=4)
+    pixels = [worth for value, _, worth in kept.stages._known.values() if isinstance(value, list)]
+    assert pixels
+    assert (LATENTS in pixels) is not is_ended

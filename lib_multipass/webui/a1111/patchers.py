@@ -29,6 +29,8 @@ _SCHEDULES = ("model_sampling", "predictor")
 """How reForge and Neo call a model's noise schedule."""
 _PICTURES = ("ref_latents", "concat_latent", "lq_latent", "context_handler")
 """What Neo's models look at while they are sampled, such as references of Kontext (``dynamic_args``)."""
+_SETTER = "set_sigmas"
+"""What sets one, which Multipass holds in Neo while a second pass is on its way."""
 
 
 def as_sampled(model: Any) -> dict[str, Any]:
@@ -105,5 +107,5 @@ def _own_weights(patcher: Any) -> Iterator[torch.Tensor]:
 
 def _schedule(model: Any) -> dict[str, Any]:
     found = next(known for name in _SCHEDULES if (known := getattr(model, name, None)) is not None)
-    values = {name: value for name, value in vars(found).items() if not name.startswith("_")}
+    values = {name: value for name, value in vars(found).items() if not name.startswith("_") and name != _SETTER}
     return {"kind": type(found).__qualname__, **values, **dict(found.named_buffers())}

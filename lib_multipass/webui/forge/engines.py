@@ -91,7 +91,7 @@ def found(parameters: Mapping[str, Any]) -> Engine | None:
 
 def note(model: Any, key: tuple) -> None:
     """The webui has just made this model."""
-    buffers = getattr(_predictor(model), "named_buffers", dict)()
+    buffers = getattr(remains.predictor_of(model), "named_buffers", dict)()
     schedule = {name: tensor.clone() for name, tensor in dict(buffers).items()}
     flags = {name: getattr(dynamic_args, name) for name in _FLAGS if hasattr(dynamic_args, name)}
     kept.engines.insert(0, Engine(model, key, flags, schedule, dynamic_args.online_lora, remains.embeddings()))
@@ -144,7 +144,7 @@ def _as_new(engine: Engine) -> None:
     if engine.embeddings != files:
         remains.read_embeddings(model)
         engine.embeddings = files
-    predictor = _predictor(model)
+    predictor = remains.predictor_of(model)
     for name, tensor in engine.schedule.items():  # ``set_sigmas`` would round the logarithms otherwise than loading
         setattr(predictor, name, tensor.to(getattr(predictor, name).device, copy=True))
     forge_models.forget_disabled_networks(model)
@@ -155,10 +155,6 @@ def tile(model: Any) -> None:
     """Let a model tile as the running job wants it: the webui sets this once a job, on its first model alone."""
     p = running.job.owner() if running.job is not None else None
     apply_circular_forge(model, bool(getattr(p, "tiling", False)))
-
-
-def _predictor(model: Any) -> Any:
-    return getattr(model.forge_objects.unet.model, "predictor", None)
 
 
 def drop(engines: list[Engine]) -> None:

@@ -11,7 +11,7 @@ from modules_forge import main_entry
 from lib_multipass.memory.placement import Decision
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import kept, running
-from lib_multipass.webui.forge import engines, pass_vae
+from lib_multipass.webui.forge import engines, pass_vae, remains
 from lib_multipass.words import log
 
 _SAME_MODULES = "Use same choices"
@@ -138,11 +138,15 @@ def loaded_model(checkpoint: Checkpoint | None) -> Any:
 def activate(checkpoint: Checkpoint) -> None:
     """Make this checkpoint the active one, without a word in the webui's settings."""
     data = sd_models.model_data
-    told, data.forge_loading_parameters = data.forge_loading_parameters, _parameters(checkpoint)
+    before, told = data.forge_hash, data.forge_loading_parameters
+    data.forge_loading_parameters = _parameters(checkpoint)
     try:
         sd_models.forge_model_reload()
     finally:
         data.forge_loading_parameters = told
+    p = running.job.owner() if running.job is not None else None
+    if checkpoint is getattr(p, "hr_checkpoint_info", None) and data.forge_hash != before:
+        remains.hold_schedule(data.sd_model)
 
 
 def _activate(first: Checkpoint | None) -> None:

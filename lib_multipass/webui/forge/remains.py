@@ -18,8 +18,10 @@ def forget_references(models: Iterable[Any]) -> None:
     ImageStitch puts them on the first pass's model, and takes them off that of a later job. Wan has a last frame.
     """
     for model in models:
-        if getattr(model, "ref_latents", None) or getattr(model, "end_image", None) is not None:
-            model.clear_references()
+        clear = getattr(model, "clear_references", None)
+        has_some = getattr(model, "ref_latents", None) or getattr(model, "end_image", None) is not None
+        if clear is not None and has_some:
+            clear()
 
 
 def forget_picture(model: Any) -> None:
@@ -42,3 +44,27 @@ def read_embeddings(model: Any) -> None:
         read = getattr(getattr(part, "embeddings", None), "load_textual_inversion_embeddings", None)
         if read is not None:
             read()
+
+
+def hold_schedule(model: Any) -> None:
+    """Let a second pass's model keep its noise schedule until the webui next asks for a model.
+
+    After the hires pass of a job with *Zero Terminal SNR* the webui gives the model that is active the schedule that
+    the first pass's had before, and fails where that takes none (``process_images_inner``).
+    """
+    predictor = predictor_of(model)
+    if predictor is not None:
+        predictor.set_sigmas = lambda *_args, **_kwargs: None
+
+
+def free_schedule(model: Any) -> None:
+    """Let its noise schedule be set again."""
+    predictor = predictor_of(model)
+    if predictor is not None:
+        vars(predictor).pop("set_sigmas", None)
+
+
+def predictor_of(model: Any) -> Any:
+    """What a model's noise schedule is in; None without one, and for no model."""
+    objects = getattr(model, "forge_objects", None)
+    return None if objects is None else getattr(objects.unet.model, "predictor", None)

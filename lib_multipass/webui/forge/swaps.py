@@ -13,7 +13,7 @@ from modules import processing, sd_models, shared
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import kept, running
 from lib_multipass.webui.base import host
-from lib_multipass.webui.forge import engines, models, pass_vae
+from lib_multipass.webui.forge import engines, models, pass_vae, remains
 
 
 def by_checkpoint(make: Callable[[Callable], Callable]) -> Callable[[Callable], Callable]:
@@ -70,6 +70,7 @@ def perform(original: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     """Swap: to a kept model at once, else as the webui does it, while those with a place stay."""
     data = sd_models.model_data
     told = data.forge_loading_parameters
+    remains.free_schedule(data.sd_model)
     data.forge_loading_parameters = parameters = pass_vae.fitting(told)
     try:
         if not parameters or data.forge_hash == str(parameters):
