@@ -66,7 +66,7 @@ def multipass_job(dice: random.Random, server: Server) -> Job:
         "hr_prompt": dice.choice(("", "", "a dog, night")),
         "n_iter": dice.choice((1, 1, 2)),
         "batch_size": dice.choice((1, 1, 2)),
-        "override_settings": _overrides(dice, names),
+        "override_settings": _overrides(dice, server, names),
         "alwayson_scripts": scripts,
     }
     body["override_settings"]["multipass_stages"] = dice.choice((0, 512))
@@ -81,12 +81,19 @@ def _prompt(dice: random.Random, server: Server) -> str:
     )
 
 
-def _overrides(dice: random.Random, names: tuple[str, ...]) -> dict[str, Any]:
+def vae_for_a_job(server: Server, name: str) -> dict[str, Any]:
+    """The overrides that give a plain job this VAE."""
+    if not server.webui.kind.vaes_are_modules:
+        return {"sd_vae": name}
+    return {"forge_additional_modules": [name] if name == OTHER else []}
+
+
+def _overrides(dice: random.Random, server: Server, names: tuple[str, ...]) -> dict[str, Any]:
     overrides: dict[str, Any] = {}
     if dice.random() < 0.5:
         overrides["sd_model_checkpoint"] = f"{dice.choice(names)}.safetensors"
     if dice.random() < 0.2:
-        overrides["sd_vae"] = dice.choice((OTHER, "None", "Automatic"))
+        overrides |= vae_for_a_job(server, dice.choice((OTHER, "None", "Automatic")))
     if dice.random() < 0.2:
         overrides["CLIP_stop_at_last_layers"] = dice.choice((1, 2, 4))
     return overrides
