@@ -157,6 +157,7 @@ def _require_usable(roles: Roles, situation: Situation) -> None:
             crossing.require_architecture(fields.label(name), checkpoint.name, facts, situation.beyond)
     second = situation.facts[roles.second.filename]
     vae_choice.require(situation.vaes, roles.own.vae, roles.second, second)
+    hires.require_swap(situation.hires, roles)
 
 
 def _cast(roles: Roles, faces: Sequence[Checkpoint], refiner: Checkpoint | None) -> list[tuple[str, Checkpoint]]:

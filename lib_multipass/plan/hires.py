@@ -12,7 +12,7 @@ from typing import Any
 
 from lib_multipass.memory.headers import Facts
 from lib_multipass.plan import crossing
-from lib_multipass.plan.args import AUTOMATIC_VAE, NO_VAE, SAME_MODULES, SAME_VAE, PassArgs, written
+from lib_multipass.plan.args import AUTOMATIC_VAE, NO_VAE, SAME_MODULES, SAME_VAE, PassArgs, label, written
 from lib_multipass.plan.crossing import FIRST, REFINED_PASSES, SECOND
 from lib_multipass.plan.names import Checkpoint, absent, called
 from lib_multipass.plan.roles import Roles
@@ -101,6 +101,19 @@ def with_theirs(args: PassArgs, given: Mapping[str, Any], modules: Collection[st
         return args
     names = (PurePath(one).name for one in theirs)
     return replace(args, vae=written(name for name in names if name in modules))
+
+
+def require_swap(hires: Hires, roles: Roles) -> None:
+    """Refuse what the webui would fail at after the first pass.
+
+    Raises:
+        MultipassError: where its settings are frozen, and it has to change them.
+    """
+    if hires.frozen and (roles.swaps or roles.own.modules is not None):
+        raise MultipassError(
+            f"{label('checkpoint')}: the webui's settings are frozen on its command line, and it has to change them "
+            f"for a second pass with {roles.second.name_for_extra}; start it without that flag."
+        )
 
 
 def switched_on(hires: Hires, fields: Mapping[str, Any]) -> str:

@@ -43,6 +43,9 @@ class Hires:
     """*Inpainting conditioning mask strength* of the job."""
     refined: Any = ""
     """The setting in which pass the refiner takes over."""
+    frozen: bool = False
+    """Whether the command line forbids what the webui does for a pass on another checkpoint: Forge Neo changes its
+    settings for it (``checkpoint_change``)."""
 
 
 @dataclass(frozen=True)

@@ -864,3 +864,20 @@ def test_a_model_without_a_place_is_gone_while_the_second_passs_is_made(neo, mon
     del neo.shared.sd_model  # in Neo this asks ``model_data``
     neo.host.models.activate(neo.checkpoints[B])
     assert was_there == [False]
+
+
+@pytest.mark.parametrize("is_found", [True, False])
+def test_a_vae_that_its_api_has_refreshed_is_a_module_too(neo, monkeypatch, is_found):
+    """``/sdapi/v1/refresh-vae`` tells of VAE files alone; of one in a folder that is a link no search ever does."""
+    entry, times = neo.modules["modules_forge.main_entry"], []
+    assert "new.safetensors" not in neo.host.vaes.names()
+    file = Path(neo.vae).with_name("new.safetensors")
+    neo.sd_vae.vae_dict["new.safetensors"] = str(file)
+
+    def refresh():
+        times.append(1)
+        entry.module_list.update({"new.safetensors": str(file)} if is_found else {})
+
+    monkeypatch.setattr(entry, "refresh_models", refresh)
+    assert [("new.safetensors" in neo.host.vaes.names()) for _ in range(2)] == [is_found] * 2
+    assert times == [1]

@@ -387,6 +387,13 @@ def test_a_users_higher_limit_stays(webui, start):
 def test_frozen_settings(start):
     with start("--freeze-settings") as server:
         job = {**hires(), "n_iter": 2, "alwayson_scripts": multipass(True, B)}
+        if server.webui.kind.vaes_are_modules:  # it cannot swap
+            with pytest.raises(RefusedError) as caught:
+                server.client.txt2img(**job)
+            assert caught.value.status == 422
+            assert "settings are frozen" in caught.value.detail
+            assert server.client.txt2img(**{**job, "alwayson_scripts": multipass(True, A)}).pictures
+            return
         warm(server, **job)
         assert server.client.probe()["reads"] == []
         job["alwayson_scripts"] |= adetailer(server)

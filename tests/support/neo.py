@@ -1,7 +1,7 @@
 """A stand-in for Forge Neo in this process: what Multipass uses of it, and as much behind it as shows what it does.
 
-It is no webui: it has no page, no server and makes no pictures. What it does is what was seen of Neo 2.26: it keeps one
-model, builds it anew at every change of its parameters, and sets what other parts of it read of the active one.
+It has no page, no server and no pictures. What it does is what was seen of Neo 2.26: it keeps one model, builds it anew
+at every change of its parameters, and sets what other parts of it read of the active one.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Options:
     def __init__(self) -> None:
         self.data: dict[str, Any] = {"forge_additional_modules": [], "forge_unet_storage_dtype": "Automatic"}
         self.data |= {"disable_all_extensions": "none", "disabled_extensions": []}
-        self.data_labels: dict[str, Any] = {}
+        self.data_labels: dict[str, Any] = {"sd_model_checkpoint": SimpleNamespace(section=("sd", "Checkpoints"))}
 
     def __getattr__(self, name: str) -> Any:
         return self.data.get(name)
@@ -148,15 +148,14 @@ class Neo:
 
     def _settings(self) -> None:
         info = SimpleNamespace(info=lambda _text: None)
-        flags = dict.fromkeys(("api", "nowebui", "freeze_settings", "no_hashing", "api_auth"), False)
+        flags = SimpleNamespace(**dict.fromkeys(("api", "nowebui", "freeze_settings", "no_hashing", "api_auth"), False))
         self.add(
             "modules.shared",
             opts=Options(),
-            cmd_opts=SimpleNamespace(**flags),
+            cmd_opts=flags,
             state=SimpleNamespace(interrupted=False, skipped=False, job=""),
             sd_upscalers=[SimpleNamespace(name="None")],
-            latent_upscale_modes={},
-            options_templates={},
+            **{"latent_upscale_modes": {}, "options_templates": {}},
             options_section=lambda section, entries: entries,
             OptionInfo=lambda *_, **__: info,
             OptionHTML=lambda *_, **__: info,
@@ -183,7 +182,8 @@ class Neo:
             list_models=lambda: None,
         )
         vae = self.add("modules.sd_vae", vae_dict={Path(self.vae).name: self.vae}, base_vae=None, checkpoint_info=None)
-        vars(vae).update(store_base_vae=self._store, restore_base_vae=self._restore, refresh_vae_list=lambda: None)
+        vars(vae).update(vae_path=str(Path(self.vae).parent), refresh_vae_list=lambda: None)
+        vars(vae).update(store_base_vae=self._store, restore_base_vae=self._restore)
 
     def _load(self, sd: str, additional_state_dicts: Any = None) -> Model:
         self.loads.append(" + ".join(Path(file).stem for file in (sd, *(additional_state_dicts or ()))))
@@ -294,7 +294,7 @@ class Neo:
         self.add("backend.memory_management", soft_empty_cache=lambda: None)
         tile = lambda model, tiling_enabled=False: setattr(model, "tiling_enabled", tiling_enabled)  # noqa: E731
         self.add("modules_forge.utils", apply_circular_forge=tile)
-        dtypes = {"Automatic": (None, False)}
-        entry = self.add("modules_forge.main_entry", module_list={}, forge_unet_storage_dtype_options=dtypes)
+        own = {"module_list": {}, "forge_unet_storage_dtype_options": {"Automatic": (None, False)}}
+        entry = self.add("modules_forge.main_entry", **own)
         files = {Path(file).name: file for file in (self.vae, self.text_encoder)}
         entry.refresh_models = lambda: entry.module_list.update(files)

@@ -14,6 +14,7 @@ from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.second_pass import SecondPass
 from lib_multipass.plan.situation import Hires, Situation
 from lib_multipass.plan.vae_choice import VaeSettings
+from lib_multipass.words import MultipassError
 from support.listed import Info
 
 ENCODER = "first_stage_model.encoder."
@@ -27,6 +28,18 @@ def of_its_own(own=None, modules=(), foreign=False, **given):
 
 def test_a_webui_without_these_fields_gets_none():
     assert of_its_own(SecondPass("sharp.safetensors", 9.0)) == {}
+
+
+@pytest.mark.parametrize(("second", "modules"), [("beta", None), ("alpha", ()), ("alpha", None)])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_webui_that_swaps_by_frozen_settings(second, modules, frozen):
+    """Forge Neo; it would fail after the first pass."""
+    roles = Roles(Info("alpha.safetensors"), Info(f"{second}.safetensors"), None, SecondPass(modules=modules), None)
+    if frozen and (second, modules) != ("alpha", None):
+        with pytest.raises(MultipassError, match="settings are frozen on its command line"):
+            hires.require_swap(Hires(frozen=frozen), roles)
+    else:
+        hires.require_swap(Hires(frozen=frozen), roles)
 
 
 @pytest.mark.parametrize(

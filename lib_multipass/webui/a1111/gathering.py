@@ -175,6 +175,7 @@ def _hires(p: Any, page: Mapping[str, Any]) -> Hires:
         modules=host.vaes.modules(p),
         mask_weight=getattr(p, MASK_WEIGHT, options.in_force(p, MASK_WEIGHT, 1)),
         refined=options.in_force(p, REFINER_PASS, SECOND),
+        frozen=host.features.vaes_are_modules() and options.is_frozen("sd_model_checkpoint"),
     )
 
 

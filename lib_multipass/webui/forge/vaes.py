@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from modules import sd_vae, shared
@@ -30,10 +31,24 @@ def _is_text_encoder(facts: Facts) -> bool:
 
 
 def module_names() -> list[str]:
-    """The names of all VAE and text encoder files; the webui finds no other as a module."""
-    if not main_entry.module_list:
+    """The names of all VAE and text encoder files; the webui finds no other as a module.
+
+    Its API refreshes the VAE files alone (``/sdapi/v1/refresh-vae``).
+    """
+    known = main_entry.module_list
+    new = {name for name, file in sd_vae.vae_dict.items() if name not in known and _lies_among_vaes(file)} - _looked_for
+    if new or not known:
+        _looked_for.update(new)
         main_entry.refresh_models()  # as its page does
-    return list(main_entry.module_list)
+    return list(known)
+
+
+_looked_for: set[str] = set()
+"""VAE files that were no modules yet; those of a folder that is a link never are."""
+
+
+def _lies_among_vaes(file: str) -> bool:
+    return Path(sd_vae.vae_path) in Path(file).parents
 
 
 def refresh() -> None:
