@@ -178,6 +178,8 @@
     function onPlanClick(event) {
         var button = event.target.closest('[data-select]');
         if (button) {
+            part('plan').tabIndex = -1; // the keyboard goes on from here when the button is gone
+            part('plan').focus();
             select(button.dataset.select);
         }
     }

@@ -379,10 +379,11 @@ def test_the_first_checkpoint_of_a_pasted_picture_is_one_click_away(tab):
         f"Hires upscale: 2, Hires upscaler: Latent, Model: {C}, Multipass checkpoint: {B}"
     )
     tab.expect_plan(f"1 {A} · ", f"was made with {C}, not with {A}")
-    tab.part("plan").get_by_role("button", name=f"Select {C}").click()
+    tab.part("plan").get_by_role("button", name=f"Select {C}").press("Enter")
     tab.wait(lambda: tab.value("setting_sd_model_checkpoint").startswith(f"{C}.safetensors"))
     tab.expect_plan(f"1 {C} · ")
     expect(tab.part("plan")).not_to_contain_text("pasted")
+    expect(tab.part("plan")).to_be_focused()
     assert tab.server.client.get("/sdapi/v1/options")["sd_model_checkpoint"].startswith(C)
     tab.choose("setting_sd_model_checkpoint", A)  # the offer follows a change by hand
     tab.expect_plan(f"not with {A}")
