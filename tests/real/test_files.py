@@ -21,6 +21,8 @@ def checkpoints_of(server):
 def test_a_pickle_is_known_once_it_was_loaded(start):
     """It holds averaged weights, so its size says little about the model."""
     with start() as server:
+        if server.webui.kind.vaes_are_modules:
+            pytest.skip("Forge Neo has another way of loading, at which nothing is learnt")
         folder = checkpoints_of(server)
         weights = load_file(folder / f"{B}.safetensors")
         weights["model_ema.weights"] = torch.zeros(10_000_000)
@@ -54,8 +56,9 @@ def test_copies_that_a_lora_leaves(start):
         after = server.client.get("/probe/backups")
         facts = {name: read_facts(checkpoints_of(server) / f"{name}.safetensors") for name in (A, B)}
     print(f"before {before}, after {after}")
+    every_layer = not server.webui.kind.vaes_are_modules  # Forge Neo copies what a LoRA changes
     assert after["bytes"].keys() == {A, B}
     for name, held in after["bytes"].items():
         most = most_backup_bytes(facts[name], Loading(half=False))
         assert before[name] < 0.05 * most  # up to 1.6.0 biases are copied without any LoRA
-        assert 0.8 * most < held <= most
+        assert (0.8 * most if every_layer else 0) < held <= most
