@@ -434,6 +434,19 @@ def test_in_a_job_the_stored_hash_stays_the_first_passs(keeping):
     assert keeping.sd_models.model_data.sd_model.sd_checkpoint_info is keeping.checkpoints[B]
 
 
+def test_after_it_the_stored_hash_is_that_of_the_checkpoint_that_it_left_active(keeping, monkeypatch):
+    monkeypatch.setattr(keeping.state.kept, "has_swapped", True)
+    begin_job(keeping, A)
+    keeping.swap(A)
+    for _ in range(2):  # its passes on it, and a face
+        keeping.swap(B)
+    stored = keeping.shared.opts.data
+    assert stored["sd_checkpoint_hash"] == keeping.checkpoints[A].sha256
+    keeping.state.running.job = None
+    keeping.swap(B)
+    assert stored["sd_checkpoint_hash"] == keeping.checkpoints[B].sha256
+
+
 def test_in_a_job_models_are_not_moved_away_for_nothing(keeping):
     keeping.swap(B)
     for job, wanted in ((False, True), (True, False)):

@@ -75,6 +75,7 @@ def perform(original: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     try:
         if not parameters or data.forge_hash == str(parameters):
             _spare_unload()
+            _note_hash()
             return original(*args, **kwargs)
         return _swap(lambda: original(*args, **kwargs), parameters)
     finally:
@@ -109,6 +110,21 @@ def _spare_unload() -> None:
         processing.need_global_unload = False
 
 
+def _note_hash() -> None:
+    """Put the option ``sd_checkpoint_hash`` right for a checkpoint that a job of ours has left active.
+
+    The webui sets it when it loads, which it does not for one that is active already.
+    """
+    now = models.active()
+    if kept.has_swapped and now is not None and not _is_on_its_way(now):
+        shared.opts.data["sd_checkpoint_hash"] = now.sha256
+
+
+def _is_on_its_way(now: Checkpoint | None) -> bool:
+    """Whether a job of ours runs, and its first pass's checkpoint is not the active one."""
+    return running.job is not None and (now is None or now.filename != running.job.plan.base.filename)
+
+
 @contextmanager
 def _hash_kept() -> Iterator[None]:
     """Keeps the option ``sd_checkpoint_hash`` at the first pass's checkpoint in a job.
@@ -120,7 +136,6 @@ def _hash_kept() -> Iterator[None]:
     try:
         yield
     finally:
-        now = models.active()
-        if running.job is not None and (now is None or now.filename != running.job.plan.base.filename):
+        if _is_on_its_way(models.active()):
             data.pop(key, None)
             data.update(stored)
