@@ -30,7 +30,8 @@ def test_a_checkpoint_with_a_thumbnail_makes_every_later_pass(start):
         expected = warm(server, **hires(), alwayson_scripts={**multipass(True, B), **faces})
         assert got.same_as(expected)
         assert f"Multipass checkpoint: {NAME}.safetensors" in got.infotext
-        if server.webui.real:  # the miniature's models have names of their own
+        # The miniature's models have names of their own, and of what Forge Neo loads nothing is learnt.
+        if server.webui.real and not server.webui.kind.vaes_are_modules:
             after = client.post("/multipass/v1/plan", job)["passes"][1]
             assert after["architecture"] == "SD 1.x"
             other = client.post("/multipass/v1/plan", {**job, "alwayson_scripts": multipass(True, B)})["passes"][1]
