@@ -220,8 +220,7 @@ DRAWING = ".multipass-drawing"
 
 def test_nothing_is_asked_for_while_the_panel_is_closed(tab):
     tab.choose("txt2img_hr_upscaler", "Lanczos") if tab.is_ticked("txt2img_hr") else None
-    tab.choose("setting_sd_model_checkpoint", C)
-    tab.settle()
+    tab.choose_first(C)
     assert tab.plans == 0
     tab.tick()
     tab.choose("script_multipass_checkpoint", B)
@@ -229,8 +228,7 @@ def test_nothing_is_asked_for_while_the_panel_is_closed(tab):
     asked = tab.plans
     assert asked
     tab.tick(False)
-    tab.choose("setting_sd_model_checkpoint", A)
-    tab.settle()
+    tab.choose_first(A)
     assert tab.plans == asked
     expect(tab.part("plan").locator(".multipass-drawing").first).to_be_hidden()
     tab.tick()

@@ -28,6 +28,8 @@ READ = """() => {
     return [tab.innerText, ...texts].some(text => text.includes('Steps: '));
 }"""
 """Whether PNG Info shows an infotext."""
+LATEST = 6500
+"""ms after which the page's script asks no more for what Forge Neo stores a little later."""
 SETTLED = "new Promise(done => setTimeout(done, 350))"
 """Ends later than what the page waits for before it asks for a plan, on a busy machine too: its own clock is used."""
 
@@ -132,6 +134,14 @@ class Tab:
         choice.wait_for()
         choice.dispatch_event("mousedown")
         choice.wait_for(state="detached")
+
+    def choose_first(self, name: str) -> None:
+        """Choose the checkpoint at the top of the page, and wait until nothing more comes of it."""
+        self.choose("setting_sd_model_checkpoint", name)
+        self.wait(lambda: self.server.client.get("/sdapi/v1/options")["sd_model_checkpoint"].startswith(name))
+        if self.server.webui.kind is NEO:
+            self.page.wait_for_timeout(LATEST)
+        self.settle()
 
     def value(self, elem_id: str) -> str:
         """What an input shows."""
