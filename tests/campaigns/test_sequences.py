@@ -15,7 +15,7 @@ from support.jobs import A, differences, hires
 from support.scale import Scale
 from support.sequences import OTHER, checkpoints_of, multipass_job, vae_for_a_job
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 ON_EACH_MINIATURE, ON_A_REAL_WEBUI = (5, 40, 100), 50
 """By scale; and so many on a real webui."""
 LONGEST = 4

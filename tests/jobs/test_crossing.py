@@ -64,6 +64,12 @@ def base(name):
 def test_checkpoints_that_cannot_make_their_pass_are_refused(pair, stubs):
     on_b, flux = {"alwayson_scripts": multipass(True, B)}, {"alwayson_scripts": multipass(True, "stub-flux")}
     faces = {"alwayson_scripts": multipass(True, B, "stub-flux")}
+    assert "First-pass checkpoint: stub-refiner.safetensors is an SDXL refiner" in detail(
+        pair, **base("stub-refiner"), **on_b
+    )
+    assert "is no checkpoint but a LoRA" in detail(pair, alwayson_scripts=multipass(True, "stub-lora"))
+    if pair.ours.webui.kind.vaes_are_modules:
+        return  # Forge Neo knows Flux
     assert (
         "Second-pass checkpoint: the architecture of stub-flux.safetensors is Flux, which this webui cannot load"
         in detail(pair, **flux)
@@ -75,13 +81,11 @@ def test_checkpoints_that_cannot_make_their_pass_are_refused(pair, stubs):
     assert "First-pass checkpoint: the architecture of stub-flux.safetensors is Flux" in detail(
         pair, **base("stub-flux"), **on_b
     )
-    assert "First-pass checkpoint: stub-refiner.safetensors is an SDXL refiner" in detail(
-        pair, **base("stub-refiner"), **on_b
-    )
-    assert "is no checkpoint but a LoRA" in detail(pair, alwayson_scripts=multipass(True, "stub-lora"))
 
 
 def test_sd3_is_refused_where_the_webui_does_not_know_it(pair, stubs):
+    if pair.ours.webui.kind.vaes_are_modules:
+        pytest.skip("Forge Neo is asked for no architecture before it loads")
     if "sd3_enable_t5" in pair.ours.client.get("/sdapi/v1/options"):
         pytest.skip("this webui knows SD 3; versions before 1.10.0 do not")
     job = {"alwayson_scripts": multipass(True, "stub-sd3")}

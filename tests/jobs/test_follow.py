@@ -170,7 +170,8 @@ def test_embeddings_follow_between_architectures(pair):
 def test_the_next_picture_has_the_first_checkpoints_embeddings(pair, start):
     """With the webui by hand it has not: the embeddings stay those of the checkpoint that was loaded last.
 
-    reForge does not sort them at a load, so those of the checkpoint that comes first stay for all.
+    reForge does not sort them at a load, so those of the checkpoint that comes first stay for all. In Neo each model
+    has its own.
     """
     need_xl(pair.ours)
     need_embeddings(pair.ours)
@@ -182,7 +183,7 @@ def test_the_next_picture_has_the_first_checkpoints_embeddings(pair, start):
     warm(pair.ours, **job, alwayson_scripts=multipass(True, XL))
     got = pair.ours.client.txt2img(**plain)
     assert got.same_as(expected)
-    assert by_hand.same_as(expected) == (pair.ours.webui.kind is REFORGE)
+    assert by_hand.same_as(expected) == (pair.ours.webui.kind is not A1111)
 
 
 def test_embeddings_that_were_added_meanwhile_are_found(pair):
@@ -273,6 +274,8 @@ def test_no_lora_leaves_the_biases_of_another_checkpoint(pair, start):
     """
     if not pair.real:
         pytest.skip("the miniature has no LoRAs")
+    if pair.ours.webui.kind.vaes_are_modules:
+        pytest.skip("Forge Neo's LoRAs leave nothing in the layers")
     source = (pair.ours.webui.root / "extensions-builtin" / "Lora" / "networks.py").read_text(encoding="utf-8")
     (resets,) = re.findall(r"def network_reset_cached_weight.*?\n\n\n", source, re.DOTALL)
     with start(multipass=False) as fresh:
