@@ -12,14 +12,14 @@ import mini
 
 def webui():
     from modules import call_queue, initialize, script_callbacks, shared, ui
-    from modules.gradio_extensons import without_app
+    from modules.gradio_extensons import _without_app
     from modules.timer import startup_timer
 
     initialize.initialize()
     while True:
         script_callbacks.before_ui_callback()
         shared.demo = ui.create_ui()
-        with without_app():
+        with _without_app():
             shared.demo.queue(64)
         app, _, _ = shared.demo.launch(
             server_name="127.0.0.1", server_port=shared.cmd_opts.port, prevent_thread_lock=True, show_api=False

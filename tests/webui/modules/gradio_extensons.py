@@ -8,7 +8,7 @@ from modules import patches, script_callbacks, scripts
 
 
 @contextmanager
-def without_app():
+def _without_app():
     """For pages as they are built, and for those that nobody opens: only what is launched needs a web app."""
     with mock.patch.object(gr.routes.App, "create_app"):
         yield

@@ -17,7 +17,7 @@ def calculate_sha256(filename):
 
 
 @lru_cache(maxsize=1000)
-def short_of(filename, _written):
+def _short_of(filename, _written):
     return calculate_sha256(filename)[-8:]
 
 

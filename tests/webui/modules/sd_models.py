@@ -21,7 +21,7 @@ checkpoints_loaded = {}  # the option that fills it has no effect here
 
 
 def model_hash(filename):
-    return hashes.short_of(filename, Path(filename).stat().st_mtime_ns)
+    return hashes._short_of(filename, Path(filename).stat().st_mtime_ns)
 
 
 def setup_model():

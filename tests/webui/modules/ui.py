@@ -14,7 +14,7 @@ from modules import (
     txt2img,
 )
 from modules.call_queue import wrap_gradio_gpu_call
-from modules.gradio_extensons import without_app
+from modules.gradio_extensons import _without_app
 from modules.images import read_info_from_image
 from modules.infotext_utils import PasteField
 from modules.ui_common import create_refresh_button
@@ -35,7 +35,7 @@ def create_ui():
 
 
 def _page():
-    with without_app(), gr.Blocks(title="Miniature webui", analytics_enabled=False) as page:
+    with _without_app(), gr.Blocks(title="Miniature webui", analytics_enabled=False) as page:
         _quick_settings()
         with gr.Tabs(elem_id="tabs") as tabs:
             with _tab("txt2img", "txt2img") as txt2img_tab:
@@ -55,7 +55,7 @@ def _tab(label, name):
 
 def _build_aside(runner):
     """The img2img scripts need their places among the arguments, though this page shows no such tab."""
-    with without_app(), gr.Blocks():
+    with _without_app(), gr.Blocks():
         runner.prepare_ui()
         for section in ("sampler", "seed", "accordions"):
             runner.setup_ui_for_section(section)

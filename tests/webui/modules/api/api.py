@@ -11,7 +11,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi.responses import JSONResponse
 from mini import events
 from modules import errors, images, infotext_utils, processing, scripts, sd_models, sd_vae, shared
-from modules.gradio_extensons import without_app
+from modules.gradio_extensons import _without_app
 from PIL import PngImagePlugin
 from pydantic import create_model
 
@@ -97,7 +97,7 @@ class Api:
     def init_default_script_args(self, script_runner):
         """The values that each ui(), called outside the page, starts with."""
         found = [0]
-        with without_app(), gr.Blocks():
+        with _without_app(), gr.Blocks():
             for script in sorted(script_runner.scripts, key=lambda script: script.args_from):
                 found += [control.value for control in script.ui(script.is_img2img) or ()]
         return found
@@ -230,7 +230,7 @@ def _named(field, found):
 def _build_outside_page(runner, is_img2img):
     """Without a page, building their controls still decides the scripts' places among the arguments."""
     runner.initialize_scripts(is_img2img)
-    with without_app(), gr.Blocks():
+    with _without_app(), gr.Blocks():
         runner.prepare_ui()
         for section in ("sampler", "seed", "accordions"):
             runner.setup_ui_for_section(section)
