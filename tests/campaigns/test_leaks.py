@@ -22,12 +22,19 @@ JOBS, ON_A_REAL_WEBUI, LOADING_JOBS, RELOADS = 500, 200, 120, 50
 WARM_UP = 20
 STEEPEST = 50 * 1024
 """Bytes a job by which resident memory may grow."""
+PIECE = 3 * 2**20
+"""Bytes of memory that a process takes at once."""
 
 
 def slope(resident: list[int]) -> float:
     """Growth of memory per job, by least squares, after the first ones."""
     after = np.asarray(resident[WARM_UP:], dtype=float)
     return float(np.polyfit(np.arange(len(after)), after, 1)[0])
+
+
+def steepest(resident: list[int]) -> float:
+    """The slope that is allowed: one piece may come in the middle, which counts among few jobs."""
+    return STEEPEST + 1.5 * PIECE / len(resident[WARM_UP:])
 
 
 def depth(function) -> int:
@@ -73,7 +80,7 @@ def test_many_jobs(host, scale):
         resident.append(process.memory_info().rss)
     print(f"{jobs} jobs: {slope(resident):.0f} bytes a job")
     assert counts(host, process) == before
-    assert slope(resident) < STEEPEST
+    assert slope(resident) < steepest(resident)
 
 
 @pytest.mark.timeout(900)
@@ -96,7 +103,7 @@ def test_many_jobs_that_keep_their_stages(host, scale, monkeypatch):
     print(f"{len(resident)} jobs that keep: {slope(resident):.0f} bytes a job, {most:,} bytes kept at most")
     assert 0 < most <= allowance_mb * 1_000_000
     assert counts(host, process)["patched"] == before["patched"]
-    assert slope(resident) < STEEPEST
+    assert slope(resident) < steepest(resident)
     release()
     assert len(kept.stages) == 0
 
@@ -116,7 +123,7 @@ def test_many_jobs_that_swap_fast(bench, scale, monkeypatch):
         most = max(most, sum(device.locked.values()))
     print(f"{len(resident)} jobs that swap fast: {slope(resident):.0f} bytes a job, {most:,} bytes locked at most")
     assert 1.5 * bench.size < most < 3.1 * bench.size
-    assert slope(resident) < STEEPEST
+    assert slope(resident) < steepest(resident)
     release()
     assert (device.locked, kept.movers) == ({}, [])
 
@@ -213,7 +220,7 @@ def test_memory_over_fifty_times_reload_ui():
     resident = [int(number) for number in printed.splitlines()[-1].split()]
     assert len(resident) == WARM_UP + RELOADS
     print(f"{RELOADS} times Reload UI, a job after each: {slope(resident):.0f} bytes each")
-    assert slope(resident) < STEEPEST
+    assert slope(resident) < steepest(resident)
 
 
 def after_each(server, jobs) -> tuple[list[int], list[int]]:
