@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -133,26 +133,27 @@ def _refiner(p: Any) -> tuple[Checkpoint | None, str | None]:
 
 def _vaes(p: Any, roles: Roles, in_use: Iterable[str]) -> VaeSettings:
     override = host.vaes.named((p.override_settings or {}).get(SETTING))
-    chosen, module = roles.own.vae, _vae_module(p)
+    chosen, listed = roles.own.vae, host.vaes.files()
+    module = _vae_module(p, listed)
     return VaeSettings(
         setting=host.vaes.named(options.in_force(p, SETTING)),
         override=override,
         path=host.options.flag("vae_path"),
-        files=host.vaes.files(),
+        files=listed,
         automatic={file: host.vaes.automatic(file) for file in in_use},
         over_own=host.options.get("sd_vae_overrides_per_model_preferences", False),
         are_modules=host.features.vaes_are_modules(),
         module=module,
-        module_facts=None if module is None else remembered(host.vaes.files()[module]),
+        module_facts=None if module is None else remembered(listed[module]),
         facts=None if chosen in VAE_MODES else remembered(sd_vae.vae_dict[chosen]),
     )
 
 
-def _vae_module(p: Any) -> str | None:
+def _vae_module(p: Any, listed: Collection[str]) -> str | None:
     """The VAE among the modules of the first pass; None if the hires pass has modules of its own, or there are none."""
     if vars(p).get(HIRES_MODULES) not in (None, [SAME_MODULES]):
         return None
-    return next((name for name in host.vaes.modules(p) if name in host.vaes.files()), None)
+    return next((name for name in host.vaes.modules(p) if name in listed), None)
 
 
 def _hires(p: Any, page: Mapping[str, Any]) -> Hires:

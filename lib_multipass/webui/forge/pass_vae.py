@@ -40,8 +40,8 @@ def fitting(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**parameters, "additional_modules": files_of(vaes.modules[file])}
     if file not in vaes.apart:
         return parameters
-    modules = parameters.get("additional_modules") or ()
-    others = [one for one in modules if os.path.basename(one) not in host.vaes.files()]  # noqa: PTH119
+    modules, known = parameters.get("additional_modules") or (), host.vaes.files()
+    others = [one for one in modules if os.path.basename(one) not in known]  # noqa: PTH119
     return {**parameters, "additional_modules": others}
 
 
