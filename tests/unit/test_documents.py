@@ -65,8 +65,14 @@ def test_every_place_that_is_named_is_there() -> None:
 
 
 def missing(named: set[str]) -> list[str]:
-    there = {path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("*/**/*.py")} | {"dev.py"}
-    return sorted(name for name in named if not any(path == name or path.endswith(f"/{name}") for path in there))
+    return sorted(name for name in named if not any(path == name or path.endswith(f"/{name}") for path in sources()))
+
+
+@cache
+def sources() -> set[str]:
+    folders = [folder for folder in REPOSITORY.iterdir() if folder.is_dir() and not folder.name.startswith(".")]
+    found = [path for folder in folders for path in folder.rglob("*.py")]
+    return {path.relative_to(REPOSITORY).as_posix() for path in found} | {"dev.py"}
 
 
 @every_document

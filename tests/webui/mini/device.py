@@ -65,9 +65,9 @@ class _Accounted(nn.Module):
     def to(self, *args, **kwargs):
         target, dtype = torch._C._nn._parse_to(*args, **kwargs)[:2]
         if current is None or target is None:
-            before = self.size
+            before = self.size if dtype else 0
             super().to(*args, **kwargs)
-            self._change_width(dtype and before and self.size / before)
+            self._change_width(before and self.size / before)
             return self
         super().to("meta" if target.type == "meta" else "cpu")  # what is gone cannot come back: torch refuses
         current.place(self, target.type)
