@@ -292,6 +292,18 @@ def test_a_file_that_changed_is_loaded_anew(keeping):
     assert dies(old)
 
 
+def test_nunchakus_settings_are_those_of_now(keeping):
+    """A model has those that it was loaded with."""
+    old = weakref.ref(keeping.host.models.loaded_model(keeping.checkpoints[B]))
+    keeping.shared.opts.data["svdq_cache_threshold"] = 0.12
+    keeping.swap(B)
+    assert keeping.loads == [B]
+    assert dies(old)
+    keeping.swap(A)
+    keeping.swap(B)
+    assert keeping.loads == [B, A]
+
+
 def test_another_module_makes_another_model_and_two_of_a_file_are_kept(keeping, tmp_path):
     further = tmp_path / "further.safetensors"
     further.write_bytes(b"further")

@@ -67,11 +67,13 @@ class Engine:
 
 
 def key_of(parameters: Mapping[str, Any]) -> tuple:
-    """What a model is made of: each file with its size and time, a config beside the checkpoint too, and the dtype."""
+    """What a model is made of: each file with its size and time, a config beside the checkpoint too, Nunchaku's
+    settings, which the webui gives to a model as it is loaded, and the dtype."""
     file = parameters["checkpoint_info"].filename
     config = state_of(str(Path(file).with_suffix(".yaml")))
     modules = map(_stamped, parameters.get("additional_modules", ()))
-    return (*_stamped(file), config), *modules, str(parameters.get("unet_storage_dtype"))
+    nunchaku = {name: value for name, value in shared.opts.data.items() if name.startswith("svdq_")}
+    return (*_stamped(file), config, str(sorted(nunchaku.items()))), *modules, str(parameters.get("unet_storage_dtype"))
 
 
 def _stamped(file: str) -> tuple:
