@@ -63,14 +63,22 @@ def test_a_webui_that_keeps_models_by_its_own_settings_is_left_alone(host, kept,
     assert called == [False]
 
 
-def test_embeddings_are_read_once_for_each_kind_of_text_encoder(host, kept, monkeypatch):
+@pytest.fixture
+def widths(host, monkeypatch):
+    """Two checkpoints whose text encoders take different embeddings."""
     from modules.sd_hijack import model_hijack
 
-    db, widths, reads = model_hijack.embedding_db, {"alpha": 24, "beta": 48}, []
+    of = {"alpha": 24, "beta": 48}
+    active = lambda: of[host.shared.sd_model.sd_checkpoint_info.name_for_extra]  # noqa: E731
+    monkeypatch.setattr(model_hijack.embedding_db, "get_expected_shape", active)
+    return of
+
+
+def test_embeddings_are_read_once_for_each_kind_of_text_encoder(host, kept, widths, monkeypatch):
+    from modules.sd_hijack import model_hijack
+
+    db, reads = model_hijack.embedding_db, []
     read = db.load_textual_inversion_embeddings
-    monkeypatch.setattr(
-        db, "get_expected_shape", lambda: widths[host.shared.sd_model.sd_checkpoint_info.name_for_extra]
-    )
     monkeypatch.setattr(
         db, "load_textual_inversion_embeddings", lambda force_reload: reads.append(force_reload) or read(force_reload)
     )
@@ -81,3 +89,19 @@ def test_embeddings_are_read_once_for_each_kind_of_text_encoder(host, kept, monk
         swap(host, name)
         assert db.expected_shape == widths[name]
     assert reads == [True, True]
+
+
+def test_embeddings_follow_in_reforge_while_nothing_is_kept(host, widths, monkeypatch):
+    """It reads them once, for the model of the first picture."""
+    from modules.sd_hijack import model_hijack
+
+    from lib_multipass import state
+    from lib_multipass.webui.a1111 import forge_models
+
+    host.run(host.job(True, "beta"))
+    monkeypatch.setattr(state.kept, "decision", None)
+    for by_itself, expected in ((False, "beta"), (True, "alpha")):
+        monkeypatch.setattr(forge_models, "is_one", lambda _model, answer=by_itself: answer)
+        swap(host, "beta")
+        swap(host, "alpha")
+        assert model_hijack.embedding_db.expected_shape == widths[expected]

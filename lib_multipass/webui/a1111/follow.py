@@ -123,6 +123,16 @@ def _snapshot(db: Any) -> _Embeddings:
     return _Embeddings(by_token, dict(db.word_embeddings), dict(db.skipped_embeddings), db.expected_shape, folders)
 
 
+def sort_embeddings_of_reforge(model: Any) -> None:
+    """Let the embeddings follow in reForge while Multipass keeps nothing, too.
+
+    It reads them for the model of the first picture, and for no other (``load_model``): those that were sorted for a
+    second checkpoint would stay for all later jobs.
+    """
+    if kept.has_swapped and forge_models.is_one(model):
+        _sort_embeddings(model)
+
+
 def _sort_embeddings(model: Any) -> None:
     """Activate the embeddings that fit the model; the files are read once per kind of text encoder."""
     db = hijack.embedding_db

@@ -47,6 +47,7 @@ def perform(original: Callable, args: Sequence[Any], kwargs: Mapping[str, Any]) 
         pass_vae.settle()
         fast_swaps.follow()
         if _active_file() not in (None, before):
+            follow.sort_embeddings_of_reforge(sd_models.model_data.sd_model)
             lora_memory.forget_biases(sd_models.model_data.sd_model)
             beginnings.note(sd_models.model_data.sd_model)  # with the biases of another checkpoint it would not be it
     return result
