@@ -12,7 +12,7 @@ import zlib
 import pytest
 
 from support import webuis
-from support.faults import SAVING, JobKind
+from support.faults import SAVING, TIGHT, JobKind
 from support.jobs import B, C, adetailer, hires, multipass
 from support.plots import LABELS, plot
 from support.real_faults import Stage
@@ -28,7 +28,11 @@ KINDS = [
     JobKind("three", n_iter=3, kept=True),
     JobKind("three-faces", faces=True, n_iter=3, kept=True),
 ]
-GRID = JobKind("grid", grid=True, kept=True)
+ON_A_REAL_WEBUI = [
+    JobKind("grid", grid=True, kept=True),
+    JobKind("pass-by-pass", n_iter=3, tight=True),
+    JobKind("put-off", n_iter=2, tight=True, again=True),
+]
 
 
 def body_of(kind: JobKind, server: webuis.Server) -> dict:
@@ -39,6 +43,8 @@ def body_of(kind: JobKind, server: webuis.Server) -> dict:
     body = {**hires(hr_second_pass_steps=2), "steps": 2, "n_iter": kind.n_iter, "alwayson_scripts": scripts}
     if kind.saves:
         body |= {"save_images": True, "override_settings": SAVING}
+    if kind.tight:
+        body |= {"override_settings": TIGHT}
     if kind.grid:
         body |= plot(server, (LABELS[0], f"{B}, {C}"))
     return body
@@ -52,7 +58,7 @@ def stage(webui, tmp_path_factory):
     config["uni_pc_order"] = 3  # X/Y/Z plot stores it, up to 1.9.4
     environment = {"PROBE_SUPPORT": str(webuis.REPOSITORY / "tests" / "support")}
     with webuis.running(webui, folder / "data", config=config, environment=environment) as server:
-        kinds = [*KINDS, GRID] if webui.real else KINDS
+        kinds = [*KINDS, *ON_A_REAL_WEBUI] if webui.real else KINDS
         made = Stage(server, {kind: body_of(kind, server) for kind in kinds}, FACES)
         yield made
     print(f"\n{made.injected} faults injected, {made.armed} armed")

@@ -68,8 +68,10 @@ class Stage:
         return self.calls_of[kind]
 
     def _prepare(self, kind: JobKind) -> None:
-        """Its checkpoints are loaded already, or none but the first."""
-        if self.loaded != kind.kept:
+        """Its checkpoints are loaded already, or none but the first; or the same job was made before."""
+        if kind.again:
+            self._render(self.bodies[kind])
+        elif self.loaded != kind.kept:
             self._render(self.bodies[self.after] if kind.kept else PLAIN)
 
     def inject(self, fault: Fault) -> list[str]:
