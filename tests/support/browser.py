@@ -19,7 +19,8 @@ from support.webuis import Server
 
 GIVEN = "MULTIPASS_CHROMIUM"
 HOW_TO_GIVE = f"install Chromium, or set {GIVEN} to its program, to run this"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""What has no window of its own comes first: it takes half the time of a whole browser without one."""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 READ = """() => {
