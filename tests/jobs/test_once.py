@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from support.client import Rendered
+from support.hosts import NEO
 from support.jobs import A, B, C, adetailer, hires, need_adetailer, replayed
 from support.kept import OFF, made, not_again
 from support.settings import settings
@@ -202,6 +203,8 @@ def test_what_reaches_the_first_pass_makes_it_anew(pair, base, field):
 @pytest.mark.in_turn
 @pytest.mark.parametrize(("base", "field"), with_bases(LATER), indirect=["base"])
 def test_what_acts_later_does_not(pair, base, field):
+    if field == "hr_upscaler" and pair.ours.webui.kind is NEO:
+        pytest.skip("Forge Neo has one upscaler that needs no file; those that do are tried below")
     unknown = field not in fields_of(pair.ours)
     check(pair.ours, base, LATER[field], hit=True, again=field not in AFTER and not unknown)
 
@@ -320,7 +323,7 @@ def test_an_enlarged_picture_is_not_made_again(pair, sharp):
 
 
 def test_another_picture_size_or_upscaler_makes_it_anew(pair, sharp):
-    for change in ({"seed": 8}, {"hr_scale": 1.5}, {"hr_upscaler": "Lanczos"}):
+    for change in ({"seed": 8}, {"hr_scale": 3}, {"hr_upscaler": "Lanczos"}):
         assert enlarged_again(pair.ours, **change)
 
 

@@ -17,7 +17,7 @@ class Sharp:
         larger, strength = picture.resize(size, Image.LANCZOS), Path(path).read_text(encoding="utf8")
         if not strength.isdigit():
             return larger
-        return larger.filter(ImageFilter.UnsharpMask(percent=int(strength) + shared.opts.ESRGAN_tile))
+        return larger.filter(ImageFilter.UnsharpMask(percent=int(strength) + int(shared.opts.ESRGAN_tile)))
 
 
 def add():
