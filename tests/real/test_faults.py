@@ -16,10 +16,18 @@ from support.faults import SAVING, TIGHT, JobKind
 from support.jobs import B, C, adetailer, hires, multipass
 from support.plots import LABELS, plot
 from support.real_faults import Stage
-from support.switchboard import OF_A_REAL_WEBUI, OF_OURS, OF_THE_MINIATURE, OF_THE_WEBUI, places
+from support.switchboard import (
+    OF_A_REAL_WEBUI,
+    OF_NEO,
+    OF_OURS,
+    OF_OURS_IN_NEO,
+    OF_THE_MINIATURE,
+    OF_THE_WEBUI,
+    places,
+)
 
 pytestmark = [pytest.mark.campaign, pytest.mark.slow, pytest.mark.timeout(36000)]
-PLACES = places(OF_A_REAL_WEBUI + OF_THE_WEBUI + OF_OURS + OF_THE_MINIATURE)
+PLACES = places(OF_A_REAL_WEBUI + OF_THE_WEBUI + OF_OURS + OF_THE_MINIATURE + OF_NEO + OF_OURS_IN_NEO)
 ONE_IN = 307
 FACES = JobKind("faces", faces=True)
 KINDS = [

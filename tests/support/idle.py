@@ -21,8 +21,13 @@ def idle_state(host: Any) -> dict[str, Any]:
         "room": kept.room,
         "properties": sorted(name for name, value in opts.items() if isinstance(value, property)),
         "sample_to_image": host.sd_samplers.sample_to_image,
-        "skip": host.sd_models.SkipWritingToConfig.skip,
+        "skip": _skips(host.sd_models),
         "text": state.textinfo,
         "job": state.job,
         "wrapped": {f"{owner.__name__}.{name}": getattr(owner, name) for owner, name in wrapped},
     }
+
+
+def _skips(sd_models: Any) -> bool:
+    """Whether the webui notes no checkpoint in its settings for now; Forge Neo knows no such time."""
+    return hasattr(sd_models, "SkipWritingToConfig") and sd_models.SkipWritingToConfig.skip

@@ -8,6 +8,7 @@ from typing import Any
 
 from support.client import RefusedError, Rendered
 from support.faults import Fault, JobKind
+from support.hosts import NEO
 from support.jobs import A, differences
 from support.switchboard import INTERRUPT, WAYS, Place
 from support.webuis import Server
@@ -103,12 +104,14 @@ class Stage:
         """What is wrong with the answer and with the webui's state after it; ``said`` is None if nothing happened."""
         if isinstance(got, RefusedError):
             # The webui has nothing to write an infotext from after an interrupt before the first picture (1.6.0 to
-            # 1.10.1), and X/Y/Z plot after a first cell that failed before it had its seeds (1.6.0).
+            # 1.10.1), X/Y/Z plot after a first cell that failed before it had its seeds (1.6.0), and Forge Neo after a
+            # load that failed for a face, since it has no model then.
             printed = said or ""
             interrupted = fault.how == INTERRUPT and "info=infotexts[0]" in printed
             told = "failed on purpose" in printed and "in create_infotext" in printed
             failed = "failed on purpose" in str(got) and got.status in (422, 500)
-            if not interrupted and not (fault.fails and (failed or (fault.kind.grid and told))):
+            without = fault.kind.grid or self.server.webui.kind is NEO
+            if not interrupted and not (fault.fails and (failed or (without and told))):
                 yield f"the user saw {got}"
         elif said is not None and fault.fails:
             if "failed on purpose" not in said:

@@ -95,6 +95,26 @@ lib_multipass.memory.reader: Reader.start Reader.finish Reader.stop
 lib_multipass.plan.report: Journal.line
 """
 
+OF_NEO = """
+modules.sd_models: forge_model_reload forge_loader SdModelData.set_sd_model
+modules.processing: forge_model_reload manage_model_and_prompt_cache apply_circular_forge
+modules.sd_samplers_kdiffusion: sampling_prepare sampling_cleanup
+backend.memory_management: load_models_gpu free_memory
+backend.patcher.vae: VAE.decode VAE.encode
+backend.text_processing.classic_engine: ClassicTextProcessingEngine.encode_with_transformers
+backend.diffusion_engine.sd15: StableDiffusion.get_learned_conditioning
+"""
+"""What Forge Neo has in place of much of that."""
+
+OF_OURS_IN_NEO = """
+lib_multipass.webui.forge.engines: key_of found note activate drop
+lib_multipass.webui.forge.models: keep let_go drop_without_place make_room_for activate
+lib_multipass.webui.forge.pass_vae: fitting
+lib_multipass.webui.forge.pictures: decoded
+lib_multipass.webui.forge.remains: forget_references hold_schedule free_schedule
+lib_multipass.webui.forge.swaps: perform
+"""
+
 FAIL, FAIL_AFTER, INTERRUPT, SKIP = WAYS = "fails", "fails when it is done", "interrupts", "skips"
 
 

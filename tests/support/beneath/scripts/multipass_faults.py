@@ -31,12 +31,12 @@ def read(name):
     return module
 
 
-def put_in(wanted):
+def put_in(wanted, all_are_there=True):
     for place in wanted:
         try:
             switches.replace(board, place)
         except (ImportError, AttributeError):
-            missing.append(place)
+            missing.extend([place] * all_are_there)
         else:
             known[f"{place.module}:{place.name}"] = place
 
@@ -71,7 +71,8 @@ def idle():
 def add_api(_demo, app):
     gc.freeze()  # otherwise most of the time goes into looking through everything that is imported
     if "lib_multipass" in sys.modules:
-        put_in(switches.places(switches.OF_OURS))
+        put_in(switches.places(switches.OF_OURS), not is_neo)
+        put_in(switches.places(switches.OF_OURS_IN_NEO) if is_neo else [])
     app.add_api_route("/probe/fault", arm, methods=["POST"])
     app.add_api_route("/probe/count", count, methods=["POST"])
     app.add_api_route("/probe/counted", counted, methods=["GET"])
@@ -86,5 +87,8 @@ if os.environ.get("PROBE_SUPPORT"):
     board.interrupts = {switches.INTERRUPT: shared.state.interrupt, switches.SKIP: shared.state.skip}
     is_real = not hasattr(importlib.import_module("modules.sd_samplers"), "_Sampler")
     own = switches.OF_A_REAL_WEBUI if is_real else switches.OF_THE_MINIATURE
-    put_in(switches.places(switches.OF_THE_WEBUI + own))
+    is_neo = importlib.util.find_spec("backend") is not None
+    is_a_fork = is_neo or importlib.util.find_spec("modules_forge") is not None
+    put_in(switches.places(switches.OF_THE_WEBUI + own), not is_a_fork)
+    put_in(switches.places(switches.OF_NEO) if is_neo else [])
     script_callbacks.on_app_started(add_api)
