@@ -304,6 +304,25 @@ def test_nunchakus_settings_are_those_of_now(keeping):
     assert keeping.loads == [B, A]
 
 
+@pytest.mark.parametrize("it_is_active", [False, True])
+def test_after_a_failure_on_the_way_to_a_kept_one_the_next_job_has_its_own(keeping, monkeypatch, it_is_active):
+    """The webui goes by its note of what is loaded."""
+    data = keeping.sd_models.model_data
+    makes_active = data.set_sd_model
+
+    def fails(model):
+        if it_is_active:
+            makes_active(model)
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr(data, "set_sd_model", fails)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        keeping.swap(B)
+    monkeypatch.undo()
+    assert keeping.swap(A).sd_checkpoint_info is keeping.checkpoints[A]
+    assert (keeping.host.models.active(), keeping.loads) == (keeping.checkpoints[A], [])
+
+
 def test_another_module_makes_another_model_and_two_of_a_file_are_kept(keeping, tmp_path):
     further = tmp_path / "further.safetensors"
     further.write_bytes(b"further")

@@ -112,6 +112,7 @@ def forget(model: Any) -> None:
 def activate(engine: Engine) -> None:
     """Let the webui go on with a kept model, as if it had just loaded it for its present parameters."""
     data, model = sd_models.model_data, engine.model
+    data.forge_hash = ""  # as while the webui loads: whatever fails from here on, its next job asks for its model anew
     frame = getattr(data.sd_model, "end_image", None)
     others = [known.model for known in kept.engines if known is not engine]
     remains.forget_references(others if _begins(engine.file) else [model])
@@ -125,12 +126,12 @@ def activate(engine: Engine) -> None:
     shared.opts.data["sd_checkpoint_hash"] = checkpoint.sha256
     data.set_sd_model(model)
     shared.sd_model = model
-    data.forge_hash = str(data.forge_loading_parameters)
     ratio = model.forge_objects.vae.upscale_ratio
     processing.opt_f = ratio if isinstance(ratio, int) else 8
     engine.online_lora = dynamic_args.online_lora
     kept.engines.remove(engine)
     kept.engines.insert(0, engine)
+    data.forge_hash = str(data.forge_loading_parameters)
 
 
 def _begins(file: str) -> bool:
