@@ -198,4 +198,25 @@ OF_NEO = [
         "    pass",
         (f"{NEO}::test_a_second_passs_model_does_not_get_the_firsts_noise_schedule",),
     ),
+    Mutation(
+        "the-note-of-what-is-loaded-outlives-a-failed-swap",
+        "webui/forge/engines.py",
+        '    data.forge_hash = ""  #',
+        "    #",
+        ("test_neo.py::test_after_a_failure_on_the_way_to_a_kept_one_the_next_job_has_its_own",),
+    ),
+    Mutation(
+        "settings-of-nunchaku-do-not-count",
+        "webui/forge/engines.py",
+        'if name.startswith("svdq_")}',
+        "if not name}",
+        ("test_neo.py::test_nunchakus_settings_are_those_of_now",),
+    ),
+    Mutation(
+        "embeddings-stay-those-of-the-second-checkpoint-in-reforge",
+        "webui/a1111/swaps.py",
+        "            follow.sort_embeddings_of_reforge(sd_models.model_data.sd_model)\n",
+        "",
+        ("hooks/test_follow.py::test_embeddings_follow_in_reforge_while_nothing_is_kept",),
+    ),
 ]
