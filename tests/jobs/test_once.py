@@ -335,6 +335,8 @@ def test_another_file_of_the_upscaler_makes_it_anew(pair, sharp):
 def test_its_settings_make_it_anew(pair, sharp):
     with settings(pair.ours, ESRGAN_tile=64):
         assert enlarged_again(pair.ours)
+    if pair.ours.webui.kind is NEO:
+        enlarged_again(pair.ours)  # its API has turned the number into a float, which may act otherwise
     assert not enlarged_again(pair.ours)
 
 
