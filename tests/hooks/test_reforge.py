@@ -29,3 +29,18 @@ def test_networks_of_an_earlier_job_do_not_act_where_they_are_disabled(host, mon
     for objects in (model.forge_objects, model.forge_objects_after_applying_lora):
         assert objects.unet is (original if disabled else with_networks).unet
     assert (model.current_lora_hash == str([])) == disabled
+
+
+def test_a_model_that_the_webui_has_taken_apart_hides_no_error(host, monkeypatch):
+    """reForge does that to the active one before it reads the next, which may fail."""
+    from lib_multipass.webui.a1111 import models
+
+    host.run(host.job())
+    data = host.sd_models.model_data
+    gone = data.sd_model
+    data.loaded_sd_models.remove(gone)
+    monkeypatch.setattr(gone, "_modules", None)
+    models.mend()
+    assert data.sd_model is None
+    host.run(host.job())
+    assert host.loaded == ["alpha"]

@@ -28,6 +28,11 @@ def is_one(model: Any) -> bool:
     return getattr(model, "forge_objects", None) is not None
 
 
+def is_taken_apart(model: Any) -> bool:
+    """Whether reForge has torn this model down to make room (``complete_model_teardown``): it has no parts any more."""
+    return vars(model).get("_modules") is None
+
+
 def webui_moves_them() -> bool:
     """Whether this webui is reForge, which moves models to the device and away as it sees fit.
 

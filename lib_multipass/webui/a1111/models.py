@@ -13,7 +13,7 @@ from modules import devices, sd_models
 from lib_multipass.memory.placement import DISK, RAM, VRAM, Decision
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.state import kept
-from lib_multipass.webui.a1111 import fast_swaps, follow, hardware, limits, options, parts
+from lib_multipass.webui.a1111 import fast_swaps, follow, forge_models, hardware, limits, options, parts
 from lib_multipass.words import log
 
 
@@ -171,6 +171,8 @@ def read_anew(model: Any) -> None:
 
 def _empty(model: Any) -> None:
     """Throw its tensors away. What the webui would move off the device later is moved off first."""
+    if forge_models.is_taken_apart(model):
+        return
     try:
         parts.gather(model)
     except Exception:
