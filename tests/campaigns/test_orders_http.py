@@ -14,19 +14,14 @@ import pytest
 
 from support import webuis
 from support.hands_http import Remote
+from support.hands_neo import RemoteNeo
+from support.hosts import NEO
 from support.order_checks import Files, check, without_names
 from support.orders import Expected, User, steps_of
 from support.pictures import AUTOMATIC, CONTENTS, OTHER, Picture
 from support.scale import Scale
 
 SMALL, ON_A_MINIATURE, ON_A_REAL_WEBUI = 2, 5, 100
-OPTIONS = {
-    "sd_model_checkpoint": "alpha.safetensors",
-    "sd_vae": AUTOMATIC,
-    "sd_checkpoints_limit": 1,
-    "sd_checkpoints_keep_in_cpu": True,
-    "uni_pc_order": 3,  # X/Y/Z plot stores it if nobody did (1.6.0)
-}
 
 
 def wanted(webui: webuis.Webui, scale: Scale) -> range:
@@ -38,6 +33,8 @@ def possible(webui: webuis.Webui, step: str) -> bool:
     """Whether this webui can take the step."""
     if step == "plot":
         return webui.real  # the miniature makes none
+    if step in ("choose_limit", "choose_keep_in_cpu"):
+        return webui.kind.limits
     # 1.6.0 unhijacks the active model to unload it, keeps it in its list, and reloads it from there as it is. From then
     # on, with Multipass or without, pictures differ by 1 of 255, and on CPU a job with a new prompt fails ("Found no
     # NVIDIA driver").
@@ -49,7 +46,7 @@ class Ground:
 
     def __init__(self, server: webuis.Server, originals: Path):
         self.server, self.originals = server, originals
-        self.folder = Remote(server, originals).folder
+        self.folder = self._hands().folder
         originals.mkdir()
         for content in CONTENTS:
             for path in self.folder.glob(f"{content}.*"):
@@ -57,9 +54,13 @@ class Ground:
         self.files = Files(originals, server.data / "models" / "VAE" / OTHER)
         self.known: dict[Picture, list[str]] = {}
 
+    def _hands(self, series: str = "") -> Remote:
+        kind = RemoteNeo if self.server.webui.kind is NEO else Remote
+        return kind(self.server, self.originals, series)
+
     def hands(self, series: str = "", copies: bool = False) -> Remote:
         """For the webui, which has but the usual checkpoints now, or two files of each."""
-        hands = Remote(self.server, self.originals, series)
+        hands = self._hands(series)
         for path in self.folder.glob("*.*"):
             path.unlink()
         for content in CONTENTS:
@@ -71,18 +72,19 @@ class Ground:
     def user(self, seed: int) -> User:
         """Someone before a webui that was just started."""
         hands = self.hands(f"{seed}-")
-        hands.begin(**OPTIONS)
+        hands.begin(**hands.options)
         files = {self.folder / f"{content}.safetensors": content for content in CONTENTS}
         selected = self.folder / "alpha.safetensors"
         options = without_names(hands.seen()["options"])
-        return User(hands, Expected(options, selected, selected, hands.config(), files))
+        return User(hands, Expected(options, selected, selected, hands.config(), files, acts_later=hands.acts_later))
 
 
 def expect(fresh: Ground, hands: Remote, picture: Picture) -> list[str]:
     """A picture's pixels in another webui, in which nothing was loaded before but its first checkpoint."""
-    picture = picture.plainest()
+    picture = hands.plainest(picture)
     if picture not in fresh.known:
-        hands.begin(**OPTIONS | {"sd_model_checkpoint": f"{picture.first}.safetensors", "sd_vae": picture.vae})
+        own = dict([hands.vae_setting(picture.vae)]) | {"sd_model_checkpoint": f"{picture.first}.safetensors"}
+        hands.begin(**hands.options | own)
         second = picture.second and f"{picture.second}{'-copy' * picture.copied}.safetensors"
         fresh.known[picture] = hands.render(picture, {}, second or "", AUTOMATIC)
     return fresh.known[picture]

@@ -21,6 +21,8 @@ class Hands(Protocol):
     """Whether every change of a setting is stored at once."""
     narrow: bool
     """Whether it breaks when its limit falls below the number of its models and nobody holds them, as up to 1.8.0."""
+    acts_later: bool
+    """Whether what is selected is loaded with the next job, the VAE as a part of it (Forge Neo)."""
     reload_selects: bool
     """Whether a checkpoint that was unloaded and reloaded is the selected one, as up to 1.6.0."""
 
@@ -38,6 +40,9 @@ class Hands(Protocol):
 
     def set(self, name: str, value: Any) -> None:
         """Change a setting."""
+
+    def vae_setting(self, name: str) -> tuple[str, Any]:
+        """The setting that says which VAE to use, and its value for this one."""
 
     def save(self) -> None:
         """Store the settings."""
@@ -64,7 +69,7 @@ class Hands(Protocol):
 class Inside:
     """Hands that call the webui's own functions."""
 
-    series, saves = "", False
+    series, saves, acts_later = "", False, False
 
     def __init__(self, host: Any, originals: Path, old: bool) -> None:
         """
@@ -115,6 +120,9 @@ class Inside:
 
     def set(self, name: str, value: Any) -> None:
         self.host.shared.opts.set(name, value)
+
+    def vae_setting(self, name: str) -> tuple[str, Any]:
+        return "sd_vae", name
 
     def save(self) -> None:
         self.host.shared.opts.save(str(self._config))

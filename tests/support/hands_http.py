@@ -8,13 +8,13 @@ import io
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from PIL import Image
 
 from support.client import Rendered
 from support.jobs import adetailer, hires, multipass, script_args
-from support.pictures import Picture, arguments
+from support.pictures import AUTOMATIC, Picture, arguments
 from support.webuis import Server
 
 BROKEN_EVICTION = ("1.6.0", "1.7.0", "1.8.0", "miniature-1.6.0")
@@ -29,7 +29,15 @@ class Remote:
     The ✨ button has no endpoint. What a user changes in the settings is stored at once, by the API as by the page.
     """
 
-    saves = True
+    saves, acts_later = True, False
+    options: ClassVar[dict[str, Any]] = {
+        "sd_model_checkpoint": "alpha.safetensors",
+        "sd_vae": AUTOMATIC,
+        "sd_checkpoints_limit": 1,
+        "sd_checkpoints_keep_in_cpu": True,
+        "uni_pc_order": 3,  # X/Y/Z plot stores it if nobody did (1.6.0)
+    }
+    """What a sequence begins with."""
 
     def __init__(self, server: Server, originals: Path, series: str = "") -> None:
         """
@@ -86,6 +94,14 @@ class Remote:
 
     def set(self, name: str, value: Any) -> None:
         self.client.post("/sdapi/v1/options", {name: value})
+
+    @staticmethod
+    def plainest(picture: Picture) -> Picture:
+        """See :meth:`support.pictures.Picture.plainest`."""
+        return picture.plainest()
+
+    def vae_setting(self, name: str) -> tuple[str, Any]:
+        return "sd_vae", name
 
     def save(self) -> None:
         self.client.post("/sdapi/v1/options", {})

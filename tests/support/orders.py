@@ -100,6 +100,8 @@ class Expected:
     """What a Multipass job may have left on its second checkpoint, until the webui looks at it again."""
     most: int = 1
     """Models that may be loaded."""
+    acts_later: bool = False
+    """Whether what is selected is loaded with the next job, the VAE as a part of it (Forge Neo)."""
     may_hold: bool = False
     """Whether a Multipass job was the last one, so that its checkpoints may be kept."""
 
@@ -162,7 +164,8 @@ class User:
     def _multipass_ran(self, keep: str, files: set[Path], first: Path) -> None:
         expected, holds = self.expected, keep != "As the webui is set"
         # What the user's own limit keeps loaded besides stays as long as this job's checkpoints are kept.
-        expected.most = max(self.limit, len(files)) if holds else self.limit
+        models = 2 if expected.acts_later else len(files)  # one file may be loaded with two VAEs
+        expected.most = max(self.limit, models) if holds else self.limit
         expected.may_hold = holds
         self._turn_to(first)
 
@@ -182,7 +185,7 @@ class User:
 
     def _overrides(self, base: int | None, job_vae: str | None) -> dict[str, Any]:
         named = {} if base is None else {"sd_model_checkpoint": self.file(base).name}
-        return named | ({} if job_vae is None else {"sd_vae": job_vae})
+        return named | ({} if job_vae is None else dict([self.hands.vae_setting(job_vae)]))
 
     def _render(self, picture: Picture, overrides: dict[str, Any], second: str, keep: str) -> None:
         self.pictures.append((picture, self.hands.render(picture, overrides, second, keep)))
@@ -191,8 +194,8 @@ class User:
 
     @property
     def limit(self) -> int:
-        """The user's own."""
-        return self.expected.options["sd_checkpoints_limit"]
+        """The user's own; where the webui has none, it keeps one."""
+        return self.expected.options.get("sd_checkpoints_limit", 1)
 
     def choose_checkpoint(self, which: int) -> None:
         path = self.file(which)
@@ -204,7 +207,7 @@ class User:
     def choose_vae(self, name: str) -> None:
         if name != self.expected.vae:  # else the webui has nothing to do
             self.expected.lent = SAME
-        self._set("sd_vae", name)
+        self._set(*self.hands.vae_setting(name))
         self.expected.vae = name
 
     def choose_limit(self, limit: int) -> None:
@@ -273,3 +276,5 @@ class User:
     def _refresh(self) -> None:
         if not self.hands.refresh():
             self.expected.selected = min(self.expected.files, key=lambda path: str(path).lower())
+            if self.hands.acts_later:  # somebody chose it
+                self._stored()

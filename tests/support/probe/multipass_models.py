@@ -75,6 +75,7 @@ def note_loads(seen: dict[str, list[str]]) -> None:
         files = {*sd_vae.vae_dict.values()}
         seen["vaes"] += [Path(file).stem for file in additional_state_dicts or () if file in files]
         model = loader(sd, additional_state_dicts=additional_state_dicts)
+        model.multipass_probe_modules = sorted(additional_state_dicts or ())
         _made.append(weakref.ref(model))
         return model
 

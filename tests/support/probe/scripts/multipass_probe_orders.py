@@ -5,7 +5,13 @@ import gc
 
 import torch
 from modules import call_queue, script_callbacks, scripts, sd_models, sd_vae, shared
-from multipass_whole import seen
+from multipass_models import IS_NEO
+
+if IS_NEO:
+    import multipass_neo_whole
+    from multipass_neo_whole import seen
+else:
+    from multipass_whole import seen
 
 first = vars(shared).setdefault("multipass_probe_first", {})
 """The settings as they were when a test began for the first time; once it did, noise is steady, see :class:`Steady`."""
@@ -31,9 +37,12 @@ class Steady(scripts.Script):
 
 def begin(options: dict):
     """As just started with these settings: nothing is loaded but the selected checkpoint."""
+    first.update(first or copy.deepcopy(shared.opts.data))
+    if IS_NEO:
+        multipass_neo_whole.begin(options, first)
+        return
     from modules import sd_hijack
 
-    first.update(first or copy.deepcopy(shared.opts.data))
     with call_queue.queue_lock:
         sd_models.model_data.loaded_sd_models.clear()
         sd_models.model_data.sd_model = None
