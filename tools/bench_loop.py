@@ -51,8 +51,6 @@ class Way:
     multipass: bool
     flags: tuple[str, ...] = ()
     limit: int = 1
-    second: str | None = "beta"
-    """The checkpoint of the second pass; None for that of the first."""
 
 
 WAYS = (
@@ -90,8 +88,8 @@ def cost(pid: int, run: Callable[[], None], loads: Callable[[], int | None]) -> 
 
 def asking(server: webuis.Server, way: Way, work: Work) -> Ask:
     """Jobs of a webui."""
-    ours = {"alwayson_scripts": {"Multipass": {"args": [True, way.second]}}}
-    own = ours if way.multipass else {"hr_checkpoint_name": way.second} if way.second else {}
+    ours = {"alwayson_scripts": {"Multipass": {"args": [True, "beta"]}}}
+    own = ours if way.multipass else {"hr_checkpoint_name": "beta"}
     own |= {"hr_scale": 1, "hr_upscaler": "Lanczos", "hr_second_pass_steps": work.steps, "enable_hr": True}
     own |= {"width": work.side, "height": work.side, "steps": work.steps}
 
