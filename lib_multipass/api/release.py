@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lib_multipass.memory import freed
 from lib_multipass.plan.names import Checkpoint, called
 from lib_multipass.state import kept
 from lib_multipass.webui import host
@@ -42,6 +43,7 @@ def release() -> Released:
         kept.lacks.clear()
         kept.stages.clear()
         host.models.let_go(host.checkpoints.selected())
+        freed.give_back()
         after = _loaded()
     gone = {file: info for file, info in before.items() if file not in after}
     names = {file: called(info, {**gone, **after}.values()) for file, info in {**gone, **after}.items()}

@@ -59,6 +59,7 @@ def _run(p: Any, args: PassArgs) -> None:
     args = hires.with_theirs(args, vars(p), files[1])
     roles = roles_of(args, host.checkpoints.base_of(p), host.checkpoints.known(), *files)
     plan, asked = decide(roles, host.gathering.of_job(p, roles)), dict(vars(p))
+    host.checkpoints.settle(p, plan.base)
     _declare(p, plan)
     job = Job(p, plan)
     job.journal.asked = again.asked(asked, roles)

@@ -20,6 +20,7 @@ ROOMS = {
         "selected": "the one that is selected in the webui; None if there is none",
         "base_of": "the one of a job's first pass; refuses an override that leads nowhere",
         "first_of": "the one that the webui will begin a job with, whatever it was asked for",
+        "settle": "lets the settings of a job say the one that it begins with",
         "by_alias": "the one that a name leads to without a guess; None if none",
         "match": "the one that the webui takes for a name where it guesses; None if none",
         "refresh": "reads the folders again",
@@ -234,11 +235,7 @@ class Host:
     """The webui that serves: its rooms as attributes."""
 
     def open(self, family: ModuleType) -> None:
-        """Let this family serve from now on.
-
-        Args:
-            family: a module that names its rooms.
-        """
+        """Let this family, a module that names its rooms, serve from now on."""
         vars(self).clear()
         vars(self).update({room: getattr(family, room) for room in {**ROOMS, **WITHIN} if hasattr(family, room)})
 

@@ -159,6 +159,18 @@ def test_release_frees_the_device_at_once(small):
     assert render(small, True, B)[1] == load(B)
 
 
+def test_release_gives_what_was_freed_back_to_the_system(small, monkeypatch):
+    from lib_multipass.api.release import release
+    from lib_multipass.memory import freed
+
+    begin(small, 2.1)
+    render(small, True, B)
+    given_back = []
+    monkeypatch.setattr(freed, "give_back", lambda: given_back.append([*small.host.loaded]))
+    release()
+    assert given_back == [[A]]
+
+
 def test_the_wish_in_ram_leaves_the_device_alone(small):
     device = begin(small, 3.5)
     assert planned(render(small, True, B)[0]) == {A: "VRAM", B: "VRAM"}

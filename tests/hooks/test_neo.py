@@ -925,3 +925,35 @@ def test_a_vae_that_its_api_has_refreshed_is_a_module_too(neo, monkeypatch, is_f
     monkeypatch.setattr(entry, "refresh_models", refresh)
     assert [("new.safetensors" in neo.host.vaes.names()) for _ in range(2)] == [is_found] * 2
     assert times == [1]
+
+
+def test_a_job_begins_with_what_the_webui_was_told_to_load(neo):
+    """X/Y/Z plot's *Checkpoint name* tells it so, and leaves the selected one as it is."""
+    first_of, settle = neo.host.checkpoints.first_of, neo.host.checkpoints.settle
+    p = SimpleNamespace(override_settings={"CLIP_stop_at_last_layers": 2})
+    given = p.override_settings
+    assert first_of(p) is neo.checkpoints[A]  # it was told nothing yet
+    neo.select(B)
+    assert first_of(p) is neo.host.checkpoints.base_of(p) is neo.checkpoints[B]
+    settle(p, first_of(p))
+    assert neo.host.checkpoints.by_alias(p.override_settings["sd_model_checkpoint"]) is neo.checkpoints[B]
+    assert given == {"CLIP_stop_at_last_layers": 2}  # a plot's cells share it
+    assert p.override_settings["CLIP_stop_at_last_layers"] == 2
+
+
+def test_an_override_of_the_checkpoint_wins_where_the_webui_follows_it(neo):
+    """It ignores one that changes nothing."""
+    first_of, settle = neo.host.checkpoints.first_of, neo.host.checkpoints.settle
+    neo.select(B)
+    another = SimpleNamespace(override_settings={"sd_model_checkpoint": C})
+    assert first_of(another) is neo.checkpoints[C]
+    settle(another, first_of(another))
+    assert another.override_settings == {"sd_model_checkpoint": C}
+    selected = SimpleNamespace(override_settings={"sd_model_checkpoint": A})
+    assert first_of(selected) is neo.checkpoints[B]
+
+
+def test_a_checkpoint_that_is_gone_is_not_begun_with(neo):
+    neo.select(B)
+    neo.sd_models.checkpoint_aliases.clear()
+    assert neo.host.checkpoints.first_of(SimpleNamespace(override_settings={})) is neo.checkpoints[A]

@@ -56,6 +56,18 @@ def test_axes_combine_and_win_over_the_panel(pair):
 
 
 @pytest.mark.real
+def test_the_webuis_own_axis_of_the_first_checkpoint(pair):
+    server, own = pair.ours, multipass({"checkpoint": A})
+    jobs = [{"override_settings": {"sd_model_checkpoint": f"{name}.safetensors"}} for name in (A, B, C)]
+    expected = [warm(server, **hires("Lanczos"), **job, alwayson_scripts=own).pictures[0] for job in jobs]
+    given = plot(server, ("Checkpoint name", ", ".join(f"{name}.safetensors" for name in (A, B, C))))
+    got = warm(server, **hires("Lanczos"), **given, alwayson_scripts=own)
+    assert_cells(got, expected)
+    assert [f"Hires checkpoint: {A}" in text for text in got.infotexts[-2:]] == [True, True]
+    assert server.client.txt2img().same_as(warm(pair.stock))
+
+
+@pytest.mark.real
 def test_vae_and_the_base_checkpoint(pair):
     server = pair.ours
     expected = [alone(server, checkpoint=B, vae=vae) for vae in ("Use same VAE", "other.safetensors")]

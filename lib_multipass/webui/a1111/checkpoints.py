@@ -92,6 +92,10 @@ def base_of(p: Any) -> Checkpoint:
     return first
 
 
+def settle(_p: Any, _first: Checkpoint) -> None:
+    """Let the settings of the job say the checkpoint that it begins with, as they do here."""
+
+
 def _override_of(p: Any) -> str | None:
     return (p.override_settings or {}).get("sd_model_checkpoint")
 

@@ -8,12 +8,9 @@ the model it sets what other parts of the webui read of the active one: flags of
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import sys
 import weakref
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from backend.args import dynamic_args
 from modules import processing, sd_models, shared
 from modules_forge.utils import apply_circular_forge
 
+from lib_multipass.memory import freed
 from lib_multipass.memory.headers import state_of
 from lib_multipass.state import kept, running
 from lib_multipass.webui.a1111 import forge_models
@@ -170,11 +168,4 @@ def drop(engines: list[Engine]) -> None:
     if any(reference() is not None for reference in gone):
         gc.collect()
     memory_management.soft_empty_cache()
-    _trim()
-
-
-def _trim() -> None:
-    """Give freed memory back: of large models in small pieces, glibc keeps most."""
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
+    freed.give_back()

@@ -6,7 +6,6 @@ from lib_multipass.webui import wrapping
 from lib_multipass.webui.a1111 import (
     adetailer,
     beginnings,
-    checkpoints,
     controls,
     gathering,
     hashes,
@@ -16,12 +15,14 @@ from lib_multipass.webui.a1111 import (
     status,
     ui,
 )
+from lib_multipass.webui.a1111 import checkpoints as a1111_checkpoints
 from lib_multipass.webui.a1111 import features as a1111_features
 from lib_multipass.webui.a1111 import files as a1111_files
 from lib_multipass.webui.a1111 import hardware as a1111_hardware
 from lib_multipass.webui.a1111 import options as a1111_options
 from lib_multipass.webui.a1111 import pictures as a1111_pictures
 from lib_multipass.webui.a1111 import vaes as a1111_vaes
+from lib_multipass.webui.forge import checkpoints as own_checkpoints
 from lib_multipass.webui.forge import (
     fast_swaps,
     lending,
@@ -40,6 +41,7 @@ from lib_multipass.webui.forge import slots as own_slots
 from lib_multipass.webui.forge import vaes as own_vaes
 from lib_multipass.webui.over import Over
 
+checkpoints = Over(own_checkpoints, a1111_checkpoints)
 features = Over(own_features, a1111_features)
 files = Over(own_files, a1111_files)
 hardware = Over(own_hardware, a1111_hardware)
