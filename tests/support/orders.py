@@ -173,7 +173,7 @@ class User:
         self.expected.current, self.expected.lent = current, SAME
 
     def plot(self, bases: list[int], seconds: list[int], keep: str) -> None:
-        """X/Y/Z plot, which asks for the selected checkpoint again in the end."""
+        """X/Y/Z plot, which asks for the selected checkpoint again in the end, or lets the next job do so."""
         firsts = [self.file(base) for base in bases or [None]]
         hires = [self.file(second) for second in seconds or [0]]
         pairs = list(itertools.product(firsts, hires))
@@ -181,7 +181,8 @@ class User:
         named = [path.name for path in firsts] if bases else []
         got = self.hands.plot(pictures, named, [path.name for path in hires], keep)
         self.pictures.extend(zip(pictures, got, strict=True))
-        self._multipass_ran(keep, set(pairs[-1]), self.expected.selected)
+        asked_last = pairs[-1][0] if self.expected.acts_later else self.expected.selected
+        self._multipass_ran(keep, set(pairs[-1]), asked_last)
 
     def _overrides(self, base: int | None, job_vae: str | None) -> dict[str, Any]:
         named = {} if base is None else {"sd_model_checkpoint": self.file(base).name}
