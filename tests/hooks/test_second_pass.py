@@ -301,3 +301,15 @@ def test_a_vae_that_does_not_fit_is_tried_once(host, monkeypatch, checkpoint):
     with host.sd_models.SkipWritingToConfig():
         host.sd_models.reload_model_weights(info=host.sd_models.get_closet_checkpoint_match(checkpoint))
     assert read.count("other") == 1
+
+
+def test_its_settings_say_the_checkpoint_that_a_job_begins_with_before_anything_else_is_declared(host, monkeypatch):
+    """On Forge Neo they need not by themselves."""
+    from lib_multipass.webui import host as door
+
+    settled = []
+    monkeypatch.setattr(
+        door.checkpoints, "settle", lambda p, first: settled.append((first.name_for_extra, p.hr_checkpoint_name))
+    )
+    host.run(host.job(True, B))
+    assert settled == [(A, None)]
