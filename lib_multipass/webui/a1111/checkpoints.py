@@ -11,6 +11,7 @@ from modules import sd_models
 from lib_multipass.plan.args import short
 from lib_multipass.plan.names import Checkpoint, absent, resolve
 from lib_multipass.webui.a1111 import features
+from lib_multipass.webui.base import host
 from lib_multipass.words import MultipassError
 
 
@@ -86,7 +87,7 @@ def base_of(p: Any) -> Checkpoint:
         raise MultipassError(f"{field}: {short(name)} is not allowed here; it has to be a text.")
     if name and by_alias(name) is None:
         raise MultipassError(f"{field}: {absent(name, known())}.")
-    first = first_of(p)
+    first = host.checkpoints.first_of(p)
     if first is None:
         raise MultipassError("The webui has no checkpoints at all; put one into its folder and refresh the list.")
     return first
