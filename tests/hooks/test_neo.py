@@ -957,3 +957,10 @@ def test_a_checkpoint_that_is_gone_is_not_begun_with(neo):
     neo.select(B)
     neo.sd_models.checkpoint_aliases.clear()
     assert neo.host.checkpoints.first_of(SimpleNamespace(override_settings={})) is neo.checkpoints[A]
+
+
+def test_memory_goes_back_to_the_system_once_a_model_is_gone(keeping, monkeypatch):
+    parked, alive = weakref.ref(keeping.host.models.loaded_model(keeping.checkpoints[B])), []
+    monkeypatch.setattr(ours("memory.freed"), "give_back", lambda: alive.append(parked() is not None))
+    keeping.host.models.let_go(keeping.checkpoints[A])
+    assert alive == [False]
