@@ -60,9 +60,8 @@ def rows_of(webui: webuis.Webui, found: dict[Way, dict[str, list[Cost]]]) -> lis
 
 
 def main() -> int:
-    given = webuis.given()
-    makers = [webui for webui in given if webui.kind.makes_files]
-    if not makers:
+    given, maker = webuis.given(), webuis.maker()
+    if maker is None:
         print(f"bench pictures needs a stock webui among those given: {webuis.HOW_TO_GIVE}.", file=sys.stderr)
         return 2
     pictures = int(sys.argv[1]) if len(sys.argv) > 1 else PICTURES
@@ -70,7 +69,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="multipass-bench-", ignore_cleanup_errors=True) as folder:
         files = Path(folder) / "files"
         print("Making two files of 2.1 GB.", flush=True)
-        webuis.make_full_size(makers[0], files, "alpha", "beta")
+        webuis.make_full_size(maker, files, "alpha", "beta")
         for number, webui in enumerate(given):
             found = {}
             for way in (BY_HAND, OURS):

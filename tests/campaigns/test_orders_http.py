@@ -51,7 +51,9 @@ class Ground:
         for content in CONTENTS:
             for path in self.folder.glob(f"{content}.*"):
                 shutil.copy2(path, originals)
-        self.files = Files(originals, server.data / "models" / "VAE" / OTHER)
+        self.files = Files(
+            originals, server.data / "models" / "VAE" / OTHER, named=not server.webui.kind.vaes_are_modules
+        )
         self.known: dict[Picture, list[str]] = {}
 
     def _hands(self, series: str = "") -> Remote:

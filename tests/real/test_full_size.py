@@ -41,15 +41,15 @@ def names(webui):
     return [A, B, C][:fitting]
 
 
-def maker() -> webuis.Webui:
+@pytest.fixture
+def maker():
     """The webui that makes the files."""
-    makers = [webui for webui in webuis.given() if webui.kind.makes_files]
-    return makers[0] if makers else pytest.skip("a stock webui has to be among those given: it makes the files")
+    return webuis.maker() or pytest.skip("a stock webui has to be among those given: it makes the files")
 
 
-def test_estimate_against_reality(webui, tmp_path, names):
+def test_estimate_against_reality(webui, maker, tmp_path, names):
     data = tmp_path / "data"
-    webuis.make_full_size(maker(), data, *names)
+    webuis.make_full_size(maker, data, *names)
     third = {"refiner_checkpoint": C, "refiner_switch_at": 0.5} if C in names else {}
     with webuis.running(webui, data, checkpoints=False) as server:
         before = server.client.get("/probe/times")["resident"]
@@ -73,10 +73,10 @@ def test_estimate_against_reality(webui, tmp_path, names):
     assert 0.9 * grown < after - before < 1.5 * grown
 
 
-def test_what_release_gives_back(webui, tmp_path):
+def test_what_release_gives_back(webui, maker, tmp_path):
     """No model is left but the active one, and memory is the same however often."""
     data, resident = tmp_path / "data", []
-    webuis.make_full_size(maker(), data, A, B)
+    webuis.make_full_size(maker, data, A, B)
     with webuis.running(webui, data, checkpoints=False) as server:
         for _ in range(ROUNDS):
             server.client.txt2img(**JOB, hr_second_pass_steps=1, alwayson_scripts=multipass(True, B))

@@ -20,19 +20,20 @@ VAE_PREFIX = "first_stage_model."
 class Files:
     """What the checkpoints and the VAE are known by: their hashes, and those of the VAEs in them."""
 
-    def __init__(self, originals: Path, other: Path) -> None:
+    def __init__(self, originals: Path, other: Path, named: bool = True) -> None:
         """
         Args:
             originals: a folder with the checkpoints as they were at first.
             other: the VAE file.
+            named: whether the webui keeps a VAE under the names of the file.
         """
-        self.hashes, self.vaes = {}, {OTHER: digest(load_file(other))}
+        self.hashes, self.vaes = {}, {OTHER: digest(load_file(other), named)}
         for content in CONTENTS:
             path = originals / f"{content}.safetensors"
             self.hashes[content] = hashlib.sha256(path.read_bytes()).hexdigest()
             weights = load_file(path).items()
             own = {key.removeprefix(VAE_PREFIX): value for key, value in weights if key.startswith(VAE_PREFIX)}
-            self.vaes[content] = digest(own)
+            self.vaes[content] = digest(own, named)
         self.contents = {digest[:10]: content for content, digest in self.hashes.items()}
 
 

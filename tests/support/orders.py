@@ -277,5 +277,5 @@ class User:
     def _refresh(self) -> None:
         if not self.hands.refresh():
             self.expected.selected = min(self.expected.files, key=lambda path: str(path).lower())
-            if self.hands.acts_later:  # somebody chose it
+            if self.expected.acts_later:  # somebody chose it
                 self._stored()

@@ -93,6 +93,11 @@ def given() -> list[Webui]:
     ]
 
 
+def maker() -> Webui | None:
+    """The first of those given that can make full-size files; None without one."""
+    return next((webui for webui in given() if webui.kind.makes_files), None)
+
+
 def _python_of(root: Path, named: str) -> str:
     for inside in ("venv/bin/python", "venv/Scripts/python.exe"):
         if (root / inside).exists():

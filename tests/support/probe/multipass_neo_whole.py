@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import multipass_models
-from multipass_whole import digest
+from multipass_whole import around_models, digest
 
 
 def seen() -> dict[str, Any]:
     """The same as :func:`multipass_whole.seen`; nothing of an active model while there is none."""
-    from modules import sd_models, shared
-
     let_go_of_models()
     gc.collect()
     loaded, active = multipass_models.loaded(), multipass_models.active()
-    selected = sd_models.select_checkpoint()
     return {
         "loaded": [str((name_of(model), model.multipass_probe_modules)) for model in loaded],
         "empty": [name_of(model) for model in loaded if is_empty(model)],
@@ -26,13 +23,8 @@ def seen() -> dict[str, Any]:
         "active": active and name_of(active),
         "active hash": active and active.sd_model_hash,
         "vae": active and vae_that_is_noted(),
-        "weights": active and digest(multipass_models.vae_of(active).state_dict()),
-        "options": shared.opts.data,
-        "selected": selected.filename,
-        "selected is known": shared.opts.sd_model_checkpoint in sd_models.checkpoint_aliases,
-        "files": {info.filename: info.title for info in sd_models.checkpoints_list.values()},
-        "text": shared.state.textinfo,
-        "job": shared.state.job,
+        "weights": active and digest(multipass_models.vae_of(active).state_dict(), named=False),
+        **around_models(),
     }
 
 

@@ -9,15 +9,21 @@ from typing import Any
 import torch
 
 
-def digest(weights: Mapping[str, torch.Tensor]) -> str:
-    """The weights as a hash; the same under whatever names, and in whatever precision as long as it loses nothing."""
-    values = (weights[name].detach().cpu().float().contiguous().numpy().tobytes() for name in weights)
-    return hashlib.sha256(b"".join(sorted(hashlib.sha256(value).digest() for value in values))).hexdigest()
+def digest(weights: Mapping[str, torch.Tensor], named: bool = True) -> str:
+    """The weights as a hash; the same in whatever precision they are kept, as long as it loses nothing.
+
+    Args:
+        weights: the tensors by name.
+        named: whether the names count.
+    """
+    values = {name: tensor.detach().cpu().float().contiguous().numpy().tobytes() for name, tensor in weights.items()}
+    parts = sorted((name.encode() if named else b"") + hashlib.sha256(values[name]).digest() for name in values)
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def seen() -> dict[str, Any]:
     """What there is now: models, options, files, the active VAE, and what the webui says that it is doing."""
-    from modules import sd_models, sd_vae, shared
+    from modules import sd_models, sd_vae
 
     data = sd_models.model_data
     loaded, active = data.loaded_sd_models, data.sd_model
@@ -29,6 +35,15 @@ def seen() -> dict[str, Any]:
         "active hash": active.sd_model_hash,
         "vae": sd_vae.get_loaded_vae_name(),
         "weights": digest(active.first_stage_model.state_dict()),
+        **around_models(),
+    }
+
+
+def around_models() -> dict[str, Any]:
+    """Options, files, and what the webui says that it is doing."""
+    from modules import sd_models, shared
+
+    return {
         "options": shared.opts.data,
         "selected": sd_models.select_checkpoint().filename,
         "selected is known": shared.opts.sd_model_checkpoint in sd_models.checkpoint_aliases,
