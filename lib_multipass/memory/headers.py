@@ -17,13 +17,12 @@ from typing import Any
 from lib_multipass.memory import header_text
 from lib_multipass.memory.architectures import (  # noqa: F401 - told with the facts
     FLUX,
-    FLUX_BLOCK,
     LATENTS,
+    MARKS,
     REFINER,
     SD1,
     SD2,
     SD3,
-    SD3_BLOCK,
     SDXL,
     UNKNOWN,
     architecture_of,
@@ -205,7 +204,7 @@ _WITH_PICTURE = (5, 8, 9)
 DECODER = "decoder.conv_in.weight"
 """The first convolution of a VAE's decoder in a file of its own."""
 _FIRST_OF_DECODER = (DECODER, f"first_stage_model.{DECODER}")
-_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "")
+_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "net.", "")
 """Before the names of a diffusion model: in a checkpoint, then as files with a diffusion model alone have it."""
 _HOMES = {
     "model": DIFFUSION,
@@ -222,7 +221,7 @@ _LORA_MARKS = (".lora_", ".hada_", ".lokr_", ".oft_")
 
 
 def _diffusion_prefix(tensors: Mapping[str, Kind]) -> str | None:
-    marks = (_FIRST_CONVOLUTION, FLUX_BLOCK, SD3_BLOCK)
+    marks = (_FIRST_CONVOLUTION, *MARKS)
     return next((prefix for prefix in _PREFIXES if any(prefix + mark in tensors for mark in marks)), None)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lib_multipass.memory.architectures import LIKE_FLUX
 from lib_multipass.memory.headers import FLUX, REFINER, SD1, SD2, SD3, SDXL, UNKNOWN, tensors_and_metadata
 
 _known: dict[str, tuple[tuple[int, int], str]] = {}
@@ -38,6 +39,11 @@ def architecture(tensors: Mapping[str, Any], metadata: Mapping[str, Any]) -> str
     (``ss_base_model_version``, before SDXL only ``ss_v2``) and of SAI's model spec.
     """
     return _from_names(tensors) or _from_widths(tensors) or _from_metadata(metadata) or UNKNOWN
+
+
+def fits(kind: str, wanted: str) -> bool:
+    """Whether a LoRA that is made for ``kind`` may do something in a checkpoint of the architecture ``wanted``."""
+    return kind in (UNKNOWN, wanted) or (kind == FLUX and wanted in LIKE_FLUX)
 
 
 _NAMES = (

@@ -18,7 +18,9 @@ class Model:
     name: str
     """What the user calls it."""
     size: int
-    """Bytes once loaded."""
+    """Bytes once loaded, of all its sets."""
+    sets: int = 1
+    """How many of it are loaded, with other modules each."""
     uses: int = 1
     """How often it is activated for one picture."""
     place: str = DISK

@@ -11,8 +11,8 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from lib_multipass.memory.headers import UNKNOWN
-from lib_multipass.memory.lora_files import made_for
+from lib_multipass.memory.architectures import UNKNOWN
+from lib_multipass.memory.lora_files import fits, made_for
 from lib_multipass.plan.decide import Plan
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.tags import LORA_TAGS, without
@@ -91,7 +91,7 @@ class Tags(Part):
         wanted = host.files.facts_of(checkpoint).architecture
         fitting = []
         for prompt in prompts:
-            text, tags = without(prompt, lambda kind, name: _made_for(kind, name) not in (UNKNOWN, wanted))
+            text, tags = without(prompt, lambda kind, name: not fits(_made_for(kind, name), wanted))
             fitting.append(text)
             left |= {tag: _made_for(*tag[1:-1].split(":")[:2]) for tag in tags}
         return fitting, left

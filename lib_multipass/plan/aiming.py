@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lib_multipass.memory.headers import Facts
 from lib_multipass.plan import args as fields
 from lib_multipass.plan import detailer, second_pass
+from lib_multipass.plan.forecast import SECOND
+from lib_multipass.plan.hires import HIRES_MODULES, SAME_MODULES
 from lib_multipass.plan.names import Checkpoint, absent
 from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.situation import Faces, Situation
@@ -108,6 +110,28 @@ def left_encoders(roles: Roles, situation: Situation, aimed: Aimed, lasting: Col
     if first == wanted:
         return ""
     return f"ADetailer's passes on {roles.second.name_for_extra} had the first pass's text encoders."
+
+
+def twofold(
+    cast: Sequence[tuple[str, Checkpoint]],
+    first: Collection[str],
+    declared: Mapping[str, Any],
+    lasting: Collection[str],
+) -> set[str]:
+    """The files of which the job has two models: with the hires pass's modules, and with those of the first pass.
+
+    Args:
+        cast: who makes each pass.
+        first: the first pass's modules.
+        declared: what the job's fields are declared as, the hires pass's modules among them.
+        lasting: the checkpoint files that have the hires pass's modules for the whole job.
+    """
+    own = declared.get(HIRES_MODULES)
+    if own is None or SAME_MODULES in own or {*own} == {*first}:
+        return set()
+    second = next(known.filename for role, known in cast if role == SECOND)
+    others = {known.filename for role, known in cast if role != SECOND}
+    return ({second} & others) - {*lasting}
 
 
 def dropped(situation: Situation, roles: Roles) -> Iterator[str]:

@@ -99,7 +99,7 @@ def latents_fit(first: Facts, second: Facts) -> bool:
     return None in (first.latent, second.latent) or first.latent == second.latent
 
 
-_CHANNELS = {"SD": 4, "SDXL": 4, "SD 3": 16, "Flux": 16}
+_CHANNELS = {"SD": 4, "SDXL": 4, "SD 3": 16, "Flux": 16, "Flux.2": 32}
 """Channels of a latent picture by latent space."""
 
 

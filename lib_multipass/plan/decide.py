@@ -92,7 +92,6 @@ def decide(roles: Roles, situation: Situation) -> Plan:
     about_refiner = hires.check_refiner(situation, roles)
     apart = vae_choice.is_apart(vaes, roles, facts)
     declared = hires.declared(situation.hires) | hires.of_its_own(situation.hires, roles.own, vaes.files, apart)
-    about_hires = hires.switched_on(situation.hires, declared)
     job = {**situation.hires.given, **declared}
     why = hires.why_not_latent(job.get("hr_upscaler"), situation.hires, roles, facts)
     instead = hires.upscaler_between(situation.hires)
@@ -103,9 +102,10 @@ def decide(roles: Roles, situation: Situation) -> Plan:
     given_vaes = _given_vaes(roles, situation, in_use, foreign)
     told = [*dict.fromkeys(aiming.dropped(situation, roles)), *borrowed(situation, cast, given_vaes)]
     estimated = _estimate(job, situation.machine)
-    kept = keeping(situation, in_use, roles.args.keep, estimated)
     crossed, other = why and f"{why}, so {instead} was used.", hires.other_choice(situation.hires, roles)
     made_with = _vaes(roles, situation, aimed, foreign, declared.get(hires.HIRES_MODULES))
+    twofold = aiming.twofold(cast, situation.hires.modules, declared, made_with.modules)
+    kept = keeping(situation, in_use, roles.args.keep, estimated, twofold)
     ordered = order(roles, situation, cast, kept, job.get("n_iter") or 1)
     left = (_foreign_vae(roles, vaes, foreign), aiming.left_encoders(roles, situation, aimed, made_with.modules))
     warnings = [*_warnings(roles, situation, job, why and f"{why}; {instead} will be used."), about_refiner]
@@ -122,7 +122,7 @@ def decide(roles: Roles, situation: Situation) -> Plan:
         aimed.args,
         made_with,
         given_vaes,
-        _said(about_refiner, about_hires, crossed, other, aimed.comment, *told, *left),
+        _said(about_refiner, hires.switched_on(situation.hires, declared), crossed, other, aimed.comment, *told, *left),
         hires.why_not_kept(situation),
         ordered,
         unshared.left_out(roles, declared, situation.is_sent),

@@ -42,7 +42,9 @@ class Keeping:
     """None if the user's own settings decide."""
 
 
-def keeping(situation: Situation, in_use: Sequence[Checkpoint], asked: str, estimate: int) -> Keeping:
+def keeping(
+    situation: Situation, in_use: Sequence[Checkpoint], asked: str, estimate: int, twofold: Collection[str] = ()
+) -> Keeping:
     """Decide what stays loaded.
 
     Args:
@@ -50,9 +52,10 @@ def keeping(situation: Situation, in_use: Sequence[Checkpoint], asked: str, esti
         in_use: who makes each pass, in order.
         asked: the job's wish.
         estimate: bytes that the job's pictures take on the device, as estimated.
+        twofold: the files of which the job has two models, with other modules each.
     """
     machine, wished = situation.machine, wish(asked, situation.machine)
-    models = _models(situation.models, in_use)
+    models = _models(situation.models, in_use, twofold)
     free = _free(machine, situation.facts[in_use[1].filename], estimate, wished)
     if wished == AS_SET:
         return Keeping(wished, models, free, None)
@@ -72,10 +75,16 @@ def wish(asked: str, machine: Machine) -> str:
     return max(asked if asked != AUTOMATIC else machine.setting, machine.flag, key=WISHES.index)
 
 
-def _models(known: Mapping[str, Model], in_use: Sequence[Checkpoint]) -> tuple[Model, ...]:
+def _models(known: Mapping[str, Model], in_use: Sequence[Checkpoint], twofold: Collection[str]) -> tuple[Model, ...]:
     files = [checkpoint.filename for checkpoint in in_use]
     uses = Counter(file for number, file in enumerate(files) if number == 0 or file != files[number - 1])
-    return tuple(replace(known[file], uses=uses[file]) for file in dict.fromkeys(files))
+    models = (replace(known[file], uses=uses[file]) for file in dict.fromkeys(files))
+    return tuple(_with_other(model) if model.file in twofold and model.sets == 1 else model for model in models)
+
+
+def _with_other(model: Model) -> Model:
+    """A model of which the job makes another one, with other modules."""
+    return replace(model, copies=model.copies + model.size)
 
 
 def _free(machine: Machine, second: Facts, estimate: int, wished: str) -> Memory:
@@ -148,7 +157,7 @@ def _passes(situation: Situation, roles: Sequence[tuple[str, Checkpoint]], again
             role,
             situation.models[file].name,
             situation.facts[file].architecture,
-            situation.models[file].size,
+            situation.models[file].size // situation.models[file].sets,
             is_kept=role in again,
         )
         for (role, file), known in made.items()

@@ -13,7 +13,7 @@ import pytest
 
 from support.baked import bake
 from support.client import RefusedError
-from support.jobs import A, B, C, hires, multipass, warm, without
+from support.jobs import A, B, C, hires, multipass, vae_setting, warm, without
 from support.scale import sample
 from support.sequences import XL, XL2
 
@@ -52,6 +52,11 @@ def vaes(pair):
             server.client.post("/sdapi/v1/refresh-vae")
         made[True] = "xl-other.safetensors"
     return made
+
+
+def fitted(server, choice: str) -> str:
+    """The choice that means the second checkpoint's own VAE; where VAEs are modules, *Automatic* is the first's."""
+    return "None" if choice == "Automatic" and server.webui.kind.vaes_are_modules else choice
 
 
 def by_hand(pair, base, second, setting, choice, vaes) -> dict:
@@ -96,10 +101,10 @@ def test_a_pair(pair, vaes, base, second, upscaler, kind):
     files = {FIRST: vaes[is_xl(base)], SECOND: vaes.get(is_xl(second))}
     setting, choice = (files.get(word, word) for word in VAES[kind])
     used = "Lanczos" if crosses(base, second) else upscaler
-    job = {"override_settings": {"sd_model_checkpoint": f"{base}.safetensors", "sd_vae": setting}}
+    job = {"override_settings": {"sd_model_checkpoint": f"{base}.safetensors", **vae_setting(pair.ours, setting)}}
 
     def ours(keep):
-        scripts = multipass({"checkpoint": second, "vae": choice, "keep": keep})
+        scripts = multipass({"checkpoint": second, "vae": fitted(pair.ours, choice), "keep": keep})
         return {**hires(upscaler), **job, "alwayson_scripts": scripts}
 
     pair.ours.client.txt2img()  # lets go of what is kept
@@ -120,12 +125,13 @@ def test_a_pair(pair, vaes, base, second, upscaler, kind):
 
 def test_the_kinds_of_vae_differ(pair, vaes):
     """Guards the comparisons above."""
+    names = {FIRST: vaes[False]}
     made = [
         warm(
             pair.ours,
             **hires("Lanczos"),
-            override_settings={"sd_vae": {FIRST: vaes[False]}.get(setting, setting)},
-            alwayson_scripts=multipass({"checkpoint": B, "vae": {FIRST: vaes[False]}.get(choice, choice)}),
+            override_settings=vae_setting(pair.ours, names.get(setting, setting)),
+            alwayson_scripts=multipass({"checkpoint": B, "vae": fitted(pair.ours, names.get(choice, choice))}),
         )
         for setting, choice in (VAES[kind] for kind in ("Automatic", "fixed", "the first's", "the second's"))
     ]

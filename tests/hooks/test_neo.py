@@ -753,7 +753,7 @@ def test_a_vae_beside_the_checkpoints_is_no_module_and_not_to_be_chosen(neo):
     ],
 )
 def test_a_model_with_modules_that_no_pass_has_makes_room_first(neo, monkeypatch, passes, fields, of_second, stays):
-    """The plan counts a checkpoint once. Only one of the hires pass may have two sets of modules."""
+    """Only a checkpoint of the hires pass may have two sets of modules, and be counted twice."""
     keep(neo, A, B)
     old = weakref.ref(neo.swap(A))
     neo.swap(B)
@@ -774,6 +774,9 @@ def test_a_model_with_modules_that_no_pass_has_makes_room_first(neo, monkeypatch
 
 
 BARE = {"layers.0.attention.qkv.weight": [40, 40], "cap_embedder.1.weight": [10, 10]}
+BARE_UNET = {"input_blocks.0.0.weight": [8, 4, 3, 3]}
+BARE_UNET |= {"input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": [8, 768]}
+UNET_ALONE = {f"model.diffusion_model.{name}": shape for name, shape in BARE_UNET.items()}
 FLUX = {"double_blocks.0.img_attn.qkv.weight": [40, 40], "double_blocks.0.img_attn.qkv.bias": [40]}
 WITH_TEXT = {f"model.diffusion_model.{name}": shape for name, shape in FLUX.items()}
 WITH_TEXT |= {"text_encoders.clip_l.transformer.text_model.embeddings.token_embedding.weight": [4, 4]}
@@ -813,6 +816,33 @@ def test_text_encoders_that_are_modules_count(neo, shapes, own, counted):
         sizes.append([models[str(neo.files[name])].size for name in (A, B)])
     more = [after - before for before, after in zip(*sizes, strict=True)]
     assert more == [999 * (shapes is FLUX), 999 * counted]
+
+
+@pytest.mark.parametrize("shapes", [UNET_ALONE, BARE_UNET], ids=["no VAE and no text encoder", "names of its own"])
+def test_a_checkpoint_without_parts_is_left_to_the_webui(neo, shapes):
+    """With modules Neo loads what A1111 cannot; nobody lends anything there, whatever else is loaded."""
+    neo.shared.opts.data |= ours("plan.our_settings").DEFAULTS
+    keep(neo, C)
+    write_hollow(neo.files[B], header(shapes))
+    assert ours("memory.headers").read_facts(neo.files[B]).lacks
+    p = begin_job(neo, A, prompt="", override_settings={}, refiner_checkpoint=None, enable_hr=True)
+    p.__dict__ |= {"hr_scale": 2, "batch_size": 1, "hr_upscaler": "None"}
+    roles = ours("plan.roles").Roles(neo.checkpoints[A], neo.checkpoints[B], None)
+    made = ours("plan.decide").decide(roles, neo.host.gathering.of_request(p, roles, []))
+    assert not [said for said in made.comments if "of its own" in said]
+
+
+def test_models_of_one_file_with_other_modules_count_each(neo):
+    neo.shared.opts.data |= ours("plan.our_settings").DEFAULTS
+    keep(neo, A, B)
+    write_hollow(neo.files[A], header(FLUX))
+    facts = ours("memory.headers").read_facts(neo.files[A])
+    models = []
+    for modules in ((), (neo.vae,)):
+        neo.swap(A, *modules)
+        models.append(neo.host.gathering.model_of(neo.checkpoints[A], facts, False))
+    assert [model.sets for model in models] == [1, 2]
+    assert models[1].size == 2 * models[0].size
 
 
 def test_an_edition_without_a_folder_of_embeddings_loads_and_swaps(neo, monkeypatch):

@@ -34,6 +34,14 @@ def vae_override(server: Server, name: str = "other.safetensors") -> dict[str, s
     return {"sd_vae": str(path) if server.webui.kind.vaes_are_modules else name}
 
 
+def vae_setting(server: Server, name: str) -> dict[str, str | list[str]]:
+    """The override of the setting that chooses the VAE, which in Forge Neo is a module of every checkpoint."""
+    if not server.webui.kind.vaes_are_modules:
+        return {"sd_vae": name}
+    path = server.data / "models" / "VAE" / name
+    return {"forge_additional_modules": [] if name == "Automatic" else [str(path)]}
+
+
 def multipass(*args):
     return {"Multipass": {"args": list(args)}}
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_multipass.memory import header_text, headers
+from lib_multipass.memory.architectures import ANIMA, CHROMA, FLUX2, LUMINA, QWEN, WAN, Z_IMAGE
 from lib_multipass.memory.headers import (
     CHECKPOINT,
     CONDITIONING,
@@ -94,6 +95,32 @@ def test_transformer_alone(path, prefix, name, expected):
     facts = facts_of(path, {f"{prefix}{name}.qkv.weight": [6, 2], f"{prefix}final_layer.linear.bias": [4]})
     assert (facts.architecture, facts.kind) == (expected, DIFFUSION_ALONE)
     assert facts.parameters == {DIFFUSION: {"F16": 16}}
+
+
+NEWER = [
+    (
+        FLUX2,
+        "Flux.2",
+        {"double_blocks.0.img_attn.qkv.weight": [6, 2], "double_stream_modulation_img.lin.weight": [6, 2]},
+    ),
+    (CHROMA, "Flux", {"double_blocks.0.img_attn.qkv.weight": [6, 2], "distilled_guidance_layer.norms.0.scale": [2]}),
+    (CHROMA, "Flux", {"double_blocks.0.img_attn.qkv.weight": [6, 2], "distilled_guidance_layer.0.norms.0.scale": [2]}),
+    (LUMINA, "Flux", {"cap_embedder.1.weight": [2304, 2], "noise_refiner.0.attention.k_norm.weight": [2]}),
+    (Z_IMAGE, "Flux", {"cap_embedder.1.weight": [3840, 2], "noise_refiner.0.attention.k_norm.weight": [2]}),
+    (Z_IMAGE, "Flux", {"cap_pad_token": [1, 2], "noise_refiner.0.attention.k_norm.weight": [2]}),
+    (QWEN, "Wan", {"txt_norm.weight": [2], "transformer_blocks.0.attn.to_q.weight": [2, 2]}),
+    (WAN, "Wan", {"head.modulation": [1, 2, 2], "blocks.0.ffn.0.weight": [2, 2]}),
+    (ANIMA, "Wan", {"llm_adapter.blocks.0.cross_attn.q_proj.weight": [2, 2], "blocks.0.mlp.layer1.weight": [2, 2]}),
+]
+
+
+@pytest.mark.parametrize("prefix", [MODEL, "net.", ""])
+@pytest.mark.parametrize(("expected", "latent", "shapes"), NEWER, ids=range(len(NEWER)))
+def test_newer_architectures(path, prefix, expected, latent, shapes):
+    facts = facts_of(path, {f"{prefix}{name}": shape for name, shape in shapes.items()})
+    assert (facts.architecture, facts.kind, facts.latent) == (expected, DIFFUSION_ALONE, latent)
+    assert [*facts.parameters] == [DIFFUSION]
+    assert facts.lacks == ()
 
 
 @pytest.mark.parametrize(("channels", "expected"), [(4, False), (8, False), (9, True)])

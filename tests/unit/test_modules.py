@@ -13,7 +13,7 @@ from lib_multipass.plan.args import PassArgs
 from lib_multipass.plan.decide import Plan, decide
 from lib_multipass.plan.hires import check_refiner
 from lib_multipass.plan.roles import roles_of
-from lib_multipass.plan.situation import Faces, Hires, Situation
+from lib_multipass.plan.situation import Faces, Hires, Machine, Situation
 from lib_multipass.plan.vae_choice import VaeSettings
 from support.adetailer_args import FACE
 from support.listed import CARTOON, KNOWN, PHOTO
@@ -30,12 +30,14 @@ def plan(
     kinds: Any = None,
     module: str | None = None,
     module_facts: Facts | None = None,
+    sets: int = 1,
     **own: Any,
 ) -> Plan:
     args = PassArgs.parse([{"checkpoint": PHOTO.name, "vae": vae, **own}])
     roles = roles_of(args, base, KNOWN, VAES, [*VAES, TEXT, OTHER_TEXT])
     facts = {known.filename: Facts(1, architecture=SD1) for known in KNOWN}
     facts |= {file: Facts(1, architecture=kind) for file, kind in (kinds or {}).items()}
+    second = PHOTO.filename
     given = {"enable_hr": True, "hr_upscaler": "Lanczos", "denoising_strength": 0.5, "hr_scale": 2, "batch_size": 1}
     settings = VaeSettings(
         files={name: name for name in VAES},
@@ -51,7 +53,8 @@ def plan(
         vaes=settings,
         hires=Hires(given={**given, "hr_additional_modules": None}, modules=first),
         faces=Faces([True, False, {**FACE, **(tab or {})}], [base], {"ad_checkpoint", "ad_vae"}),
-        models={file: Model(file, file, 1) for file in facts},
+        models={file: Model(file, file, 1) for file in facts} | {second: Model(second, second, sets, sets)},
+        machine=Machine(ram=100),
     )
     return decide(roles, situation)
 
@@ -135,3 +138,29 @@ def test_a_vae_with_other_latent_channels_is_left_out_of_the_second_passs_module
     said = f"was not put on {PHOTO.name_for_extra}"
     assert (said in " ".join(made.comments)) == left_out
     assert list(made.vaes.apart) == [PHOTO.filename] * left_out
+
+
+OFF = {"tab": {"ad_tab_enable": False}}
+
+
+@pytest.mark.parametrize("loaded", [1, 2])
+@pytest.mark.parametrize(("where", "needed"), [({"base": PHOTO}, 2), ({"adetailer_follows": False}, 3)])
+def test_one_file_with_two_sets_of_modules_takes_two_places(where: dict, needed: int, loaded: int) -> None:
+    """Whether both of its models are loaded already, or one."""
+    made = plan(["other text"], sets=loaded, **where).forecast
+    assert made.memory.ram_needed == needed
+    assert {one.bytes for one in made.passes} == {1}
+
+
+@pytest.mark.parametrize(
+    ("vae", "where", "needed"),
+    [
+        (["text"], {"base": PHOTO}, 1),
+        ("Use same VAE", {"base": PHOTO}, 1),
+        (["other text"], {}, 2),
+        (["other text"], {"adetailer_follows": False, **OFF}, 2),
+    ],
+    ids=["the same", "the first pass's", "others for the whole job", "no faces with the first pass's"],
+)
+def test_one_set_of_modules_takes_one_place(vae: Any, where: dict, needed: int) -> None:
+    assert plan(vae, **where).forecast.memory.ram_needed == needed

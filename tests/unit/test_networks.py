@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from lib_multipass.memory.architectures import CHROMA, FLUX2, Z_IMAGE
 from lib_multipass.memory.headers import FLUX, SD1, SD2, SD3, SDXL, UNKNOWN
-from lib_multipass.memory.lora_files import architecture, made_for
+from lib_multipass.memory.lora_files import architecture, fits, made_for
 from lib_multipass.plan.tags import without
 
 
@@ -112,3 +113,20 @@ def test_tags_that_do_not_fit(prompt):
 def test_nothing_changes_when_all_fit():
     for prompt in PROMPTS:
         assert without(prompt, lambda _kind, _name: False) == (prompt, [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "expected"),
+    [
+        (SD1, SD1, True),
+        (SD1, SDXL, False),
+        (UNKNOWN, Z_IMAGE, True),
+        (SDXL, Z_IMAGE, False),
+        (FLUX, CHROMA, True),
+        (FLUX, FLUX2, True),
+        (FLUX, Z_IMAGE, False),
+    ],
+)
+def test_what_a_lora_may_do_something_in(kind, wanted, expected):
+    """The names in those for Flux are Chroma's and those of Flux.2, too."""
+    assert fits(kind, wanted) == expected

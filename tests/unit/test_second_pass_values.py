@@ -209,6 +209,7 @@ KIND = {"vae": Facts(1, kind="VAE", latent_channels=4), "flux": Facts(1, kind="V
     [
         (KIND["flux"], Facts(1, "SDXL"), ["has 16 latent channels", "has 4", "a VAE for SDXL"]),
         (KIND["vae"], Facts(1, "Flux"), ["has 4 latent channels", "has 16"]),
+        (KIND["flux"], Facts(1, "Flux.2"), ["has 16 latent channels", "has 32", "a VAE for Flux.2"]),
         (KIND["flux"], Facts(1, "unknown", latent_channels=4), ["has 16 latent channels"]),
         (Facts(1, "SD 1.x", "checkpoint"), Facts(1), ["is no VAE but a checkpoint"]),
         (Facts(1, kind="LoRA"), Facts(1), ["is no VAE but a LoRA"]),
@@ -220,6 +221,12 @@ def test_a_vae_that_cannot_fit_is_refused(vae, checkpoint, words):
         require_vae("Second-pass VAE", "v.safetensors", vae, "b.safetensors", checkpoint)
     for word in ["Second-pass VAE: v.safetensors", *words]:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(("channels", "checkpoint"), [(32, "Flux.2"), (16, "Z-Image"), (16, "Chroma"), (None, "Wan")])
+def test_a_vae_of_the_checkpoints_own_kind_is_taken(channels, checkpoint):
+    vae = Facts(1, kind="VAE", latent_channels=channels)
+    require_vae("Second-pass VAE", "v.safetensors", vae, "b.safetensors", Facts(1, checkpoint))
 
 
 @pytest.mark.parametrize(

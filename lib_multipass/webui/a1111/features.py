@@ -14,7 +14,7 @@ from typing import Any
 
 from modules import shared
 
-from lib_multipass.memory.architectures import FLUX, SD3
+from lib_multipass.memory.architectures import OF_FORGE, SD3
 from lib_multipass.plan.crossing import PIXEL_UPSCALER
 
 LIST = "modules.sd_models.model_data.loaded_sd_models"
@@ -179,7 +179,7 @@ def choices_of_hires_pass(p: Any) -> dict[str, str]:
 
 def beyond() -> set[str]:
     """Architectures that this webui cannot load. SD 3 came with 1.10.0, and its setting for the T5 text encoder."""
-    return {FLUX} if hasattr(shared.opts, "sd3_enable_t5") else {FLUX, SD3}
+    return {*OF_FORGE} if hasattr(shared.opts, "sd3_enable_t5") else {*OF_FORGE, SD3}
 
 
 def loads_t5() -> bool:

@@ -210,6 +210,7 @@ def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool, modules: Se
         copies = max(0, copies - host.lora_memory.backup_bytes(loaded))
     split = host.hardware.is_split(facts) if loaded is None else host.parts.is_split(loaded)
     foreign = host.vaes.takes_another(checkpoint, loaded)
+    sets = max(1, sum(model.sd_checkpoint_info.filename == checkpoint.filename for model in host.models.loaded()))
     size = host.files.loaded_size(facts, foreign) + host.files.bytes_of_modules(facts, modules)
     # The webui copies it where the model lies at that moment: a new one on the device, others in RAM.
     beside = 0 if split or not foreign else size - host.files.loaded_size(facts)
@@ -217,11 +218,11 @@ def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool, modules: Se
     return Model(
         checkpoint.filename,
         checkpoint.name_for_extra,
-        size,
-        1,
-        place,
-        copies,
-        split,
+        sets * size,
+        sets,
+        place=place,
+        copies=copies,
+        split=split,
         resident=files.resident_size(facts) if split else None,
         beside=beside,
         held=_held(loaded, place, beside),

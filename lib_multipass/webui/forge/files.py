@@ -11,8 +11,14 @@ from modules_forge import main_entry
 from lib_multipass.memory.footprint import Loading, loaded_bytes
 from lib_multipass.memory.headers import DIFFUSION, T5, TEXT, UNKNOWN, Facts, remembered
 from lib_multipass.plan.names import Checkpoint
+from lib_multipass.webui.a1111 import files as a1111_files
 from lib_multipass.webui.a1111.hardware import vae_computes_in_half
 from lib_multipass.webui.base import host
+
+
+def facts_of(checkpoint: Checkpoint) -> Facts:
+    """What the file's header says. It lacks nothing that counts: the webui knows best what it can load with modules."""
+    return replace(a1111_files.facts_of(checkpoint), lacks=())
 
 
 def loaded_size(facts: Facts, other_vae: bool = False) -> int:
