@@ -72,9 +72,9 @@ def loaded_size(facts: Facts, other_vae: bool = False) -> int:
     return loaded_bytes(facts, host.files.loading(facts, other_vae))
 
 
-def bytes_of_modules(facts: Facts, names: Iterable[str]) -> int:
+def encoders(facts: Facts, names: Iterable[str]) -> tuple[int, tuple[str, ...]]:
     """There are no modules here."""
-    return 0
+    return 0, ()
 
 
 def resident_size(facts: Facts) -> int:

@@ -105,9 +105,11 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
 
 def _models(p: Any, roles: Roles, named: Mapping[str, Checkpoint], facts: Mapping[str, Facts]) -> dict[str, Model]:
     """Those in use by file, of which no two are called the same."""
-    with_loras, models = _has_loras(p), {}
+    with_loras, models, known = _has_loras(p), {}, set()
     for file, one in named.items():
-        model = model_of(one, facts[file], with_loras, _modules_of(one, p, roles))
+        encoders, name = host.files.encoders(facts[file], _modules_of(one, p, roles))
+        model = model_of(one, facts[file], with_loras, encoders, shares=name in known)
+        known.update([name] if name else [])
         models[file] = replace(model, name=called(one, named.values()))
     return models
 
@@ -195,14 +197,17 @@ def _texts(prompt: Any) -> Iterator[str]:
     return (text for text in listed if isinstance(text, str))
 
 
-def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool, modules: Sequence[str] = ()) -> Model:
+def model_of(
+    checkpoint: Checkpoint, facts: Facts, with_loras: bool, encoders: int = 0, *, shares: bool = False
+) -> Model:
     """A checkpoint as the placement sees it, used once.
 
     Args:
         checkpoint: the checkpoint.
         facts: what its file is.
         with_loras: whether a job that uses it names LoRAs.
-        modules: the names of the modules that it has.
+        encoders: bytes of text encoders that it has from modules.
+        shares: whether it holds them together with another one, once it is loaded.
     """
     loaded = host.models.loaded_model(checkpoint)
     copies = files.most_copies(facts) if with_loras else 0
@@ -211,7 +216,7 @@ def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool, modules: Se
     split = host.hardware.is_split(facts) if loaded is None else host.parts.is_split(loaded)
     foreign = host.vaes.takes_another(checkpoint, loaded)
     sets = max(1, sum(model.sd_checkpoint_info.filename == checkpoint.filename for model in host.models.loaded()))
-    size = host.files.loaded_size(facts, foreign) + host.files.bytes_of_modules(facts, modules)
+    size = host.files.loaded_size(facts, foreign) + (0 if shares else encoders)
     # The webui copies it where the model lies at that moment: a new one on the device, others in RAM.
     beside = 0 if split or not foreign else size - host.files.loaded_size(facts)
     place = DISK if loaded is None else host.hardware.place_of(loaded)
@@ -227,7 +232,7 @@ def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool, modules: Se
         beside=beside,
         held=_held(loaded, place, beside),
         at_home=0 if loaded is None else host.fast_swaps.bytes_beside(loaded),
-        reading=host.files.read_bytes(checkpoint, facts),
+        reading=host.files.read_bytes(checkpoint, facts) + (encoders if shares else 0),
         reading_vram=facts.file_bytes if host.hardware.files_go_to_the_device() else 0,
     )
 

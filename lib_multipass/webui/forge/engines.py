@@ -24,7 +24,7 @@ from lib_multipass.memory import freed
 from lib_multipass.memory.headers import state_of
 from lib_multipass.state import kept, running
 from lib_multipass.webui.a1111 import forge_models
-from lib_multipass.webui.forge import remains
+from lib_multipass.webui.forge import encoders, remains
 
 _FLAGS = (
     "kontext",
@@ -100,6 +100,8 @@ def note(model: Any, key: tuple) -> None:
     of_this_file = [engine for engine in kept.engines if engine.file == key[0][0]]
     replaced = [engine for engine in of_this_file if engine.key[0] != key[0]]
     drop([*replaced, *[engine for engine in of_this_file if engine not in replaced][_MOST_OF_A_FILE:]])
+    modules = {*key[1:-1]}
+    encoders.share(model, [engine.model for engine in kept.engines[1:] if modules & {*engine.key[1:-1]}])
 
 
 def forget(model: Any) -> None:

@@ -30,16 +30,23 @@ def loaded_size(facts: Facts, other_vae: bool = False) -> int:
     return loaded_bytes(known, loading(facts, other_vae))
 
 
-def bytes_of_modules(facts: Facts, names: Iterable[str]) -> int:
-    """Bytes of the text encoders among these modules, where a checkpoint has none of its own.
+def encoders(facts: Facts, names: Iterable[str]) -> tuple[int, tuple[str, ...]]:
+    """Bytes of the text encoders among these modules, where a checkpoint has none of its own, and a name for them.
 
-    A VAE takes the place of the checkpoint's own.
+    Models with the same name for theirs hold them once; those of quantised ones, and of an architecture that is not
+    told apart, have none. A VAE takes the place of the checkpoint's own.
     """
     if facts.parameters.keys() & {TEXT, T5}:
-        return 0
+        return 0, ()
     vaes = host.vaes.files()
-    files = (main_entry.module_list[name] for name in names if name in main_entry.module_list and name not in vaes)
-    return sum(loaded_size(replace(remembered(file), architecture=UNKNOWN)) for file in files)
+    chosen = sorted(name for name in names if name in main_entry.module_list and name not in vaes)
+    read = [replace(remembered(main_entry.module_list[name]), architecture=UNKNOWN) for name in chosen]
+    plain = all(one.parameters and _is_plain(one) for one in read) and facts.architecture != UNKNOWN
+    return sum(map(loaded_size, read)), (facts.architecture, *chosen) if plain and chosen else ()
+
+
+def _is_plain(facts: Facts) -> bool:
+    return {dtype for known in facts.parameters.values() for dtype in known} <= {"F16", "BF16", "F32", "I64"}
 
 
 def loading(facts: Facts, other_vae: bool = False) -> Loading:
