@@ -217,6 +217,7 @@ _HOMES = {
 _VAE_PARTS = ("encoder", "decoder", "quant_conv", "post_quant_conv")
 _T5 = "text_encoders.t5"
 _EMBEDDING = "embedding.weight"
+_QUANTISED = ".qweight"
 _LORA_MARKS = (".lora_", ".hada_", ".lokr_", ".oft_")
 
 
@@ -235,6 +236,8 @@ def _kind(tensors: Mapping[str, Kind], parts: set[str], prefix: str | None) -> t
     present = {homes[part] for part in parts if part in homes}
     if DIFFUSION in present:
         return CHECKPOINT if present & {TEXT, VAE} else DIFFUSION_ALONE, homes
+    if any(name.endswith(_QUANTISED) for name in tensors):
+        return UNKNOWN, homes  # Nunchaku's checkpoints hold what was lost in quantising as a LoRA beside each layer
     if any(name.startswith(("lora_", "lycoris_")) or any(mark in name for mark in _LORA_MARKS) for name in tensors):
         return LORA, homes
     return VAE_ALONE if present == {VAE} else UNKNOWN, homes

@@ -135,6 +135,7 @@ OTHER_FILES = [
     (LORA, {"lora_unet_down_blocks_0.lora_up.weight": [8, 2], "lora_unet_down_blocks_0.alpha": []}),
     (LORA, {"diffusion_model.double_blocks.0.img_attn.qkv.lora_A.weight": [2, 8]}),
     (LORA, {"unet.up_blocks.0.hada_w1_a": [2, 8]}),
+    (UNKNOWN, {"transformer_blocks.0.mlp_fc1.qweight": [8, 4], "transformer_blocks.0.mlp_fc1.lora_down": [8, 2]}),
     (UNKNOWN, {"shared.weight": [9, 9], "encoder.block.0.weight": [9], "decoder.block.0.weight": [9]}),
     (UNKNOWN, {"text_model.embeddings.token_embedding.weight": [9, 9]}),
     (UNKNOWN, {"emb_params": [2, 768]}),
