@@ -5,6 +5,7 @@ The pictures are compared on a given Neo, see ``tests/jobs``.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import weakref
@@ -843,6 +844,26 @@ def test_models_of_one_file_with_other_modules_count_each(neo):
         models.append(neo.host.gathering.model_of(neo.checkpoints[A], facts, False))
     assert [model.sets for model in models] == [1, 2]
     assert models[1].size == 2 * models[0].size
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "expected"), [("x.gguf", False, True), ("x", False, False), ("x", True, True)]
+)
+@pytest.mark.parametrize("fails", [False, True])
+def test_loras_are_not_put_into_the_weights_of_a_hires_passs_gguf(neo, monkeypatch, name, first, expected, fails):
+    """Neo looks at the first pass's file for that."""
+    monkeypatch.setattr(dynamic_args, "online_lora", first)
+    file = neo.files[B].with_name(name)
+    file.write_bytes(b"x")
+    neo.checkpoints[B].filename = str(file)
+    neo.swap(B)
+    told = []
+    with contextlib.suppress(RuntimeError), neo.host.pass_vae.PassVae(ours("plan.decide").Vaes()).hires_pass():
+        told.append(dynamic_args.online_lora)
+        if fails:
+            raise RuntimeError
+    assert told == [expected]
+    assert dynamic_args.online_lora is first
 
 
 def test_an_edition_without_a_folder_of_embeddings_loads_and_swaps(neo, monkeypatch):

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from backend.args import dynamic_args
 from modules_forge import main_entry
 
 from lib_multipass.plan.decide import Vaes
 from lib_multipass.state import Part, running
 from lib_multipass.webui.base import host
+from lib_multipass.webui.forge import engines
 
 
 class PassVae(Part):
@@ -22,8 +24,18 @@ class PassVae(Part):
 
     @contextmanager
     def hires_pass(self) -> Iterator[None]:
-        """While the hires pass runs: its modules were loaded with its checkpoint."""
-        yield
+        """While the hires pass runs: its modules were loaded with its checkpoint.
+
+        Neo goes by the first pass's checkpoint for whether LoRAs are put into the weights, and fails where the hires
+        pass's are GGUF, which cannot take them (``refresh_model_loading_parameters``).
+        """
+        before, active = dynamic_args.online_lora, engines.active()
+        if active is not None and active.file.lower().endswith(".gguf"):
+            dynamic_args.online_lora = active.online_lora = True
+        try:
+            yield
+        finally:
+            dynamic_args.online_lora = before
 
 
 def fitting(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
