@@ -15,7 +15,7 @@ from support.as_neo import forge_neo, started
 from support.layouts import header, write_hollow
 from support.neo import A, B, Patcher
 
-FLUX_BLOCK, WORDS = "double_blocks.0.img_attn.qkv.weight", "words.weight"
+FLUX_BLOCK, WORDS = "double_blocks.0.img_attn.qkv.weight", "shared.weight"
 
 
 def ours(name: str):
@@ -48,7 +48,7 @@ class Engine:
     """What turns texts into conditionings."""
 
     def __init__(self, encoder: torch.nn.Module) -> None:
-        self.text_encoder, self.embeddings = encoder, object()
+        self.text_encoder, self.embeddings = encoder, SimpleNamespace()
 
 
 class Model:
@@ -91,6 +91,82 @@ def test_equal_ones_are_held_once(share):
     del kept
     gc.collect()
     assert gone() is None
+
+
+def test_a_list_of_textual_inversions_is_the_newest(share):
+    kept, new = Model(), Model()
+    old, read = kept.text_processing_engine_t5.embeddings, new.text_processing_engine_t5.embeddings
+    old.known, read.known = {"early": 1}, {"early": 1, "late": 2}
+    share(new, [kept])
+    assert new.text_processing_engine_t5.embeddings is kept.text_processing_engine_t5.embeddings is old
+    assert old.known == {"early": 1, "late": 2}
+
+
+def test_what_no_file_brings_and_nobody_reads_does_not_count(share):
+    kept, new = Model(), Model()
+    for model, value in ((kept, 1.0), (new, float("nan"))):
+        projection = torch.nn.ModuleDict({"text_projection": torch.nn.Linear(2, 2, bias=False).requires_grad_(False)})
+        projection["text_projection"].weight.fill_(value)
+        model.encoders["clip_l"] = torch.nn.ModuleDict({"transformer": projection})
+    share(new, [kept])
+    assert new.encoders is kept.encoders
+
+
+def test_what_is_no_number_is_compared_too(share):
+    kept, new = Model(), Model()
+    for model in (kept, new):
+        model.encoders["t5"]["layer"].weight.data[0, 0] = float("nan")
+    share(new, [kept])
+    assert new.encoders is kept.encoders
+
+
+def test_weights_that_a_lora_is_in_are_compared_as_they_were(share):
+    """Text encoders that work on the CPU stay patched while another model is loaded."""
+    kept, new = Model(), Model()
+    layer = kept.encoders["t5"]["layer"]
+    backup = kept.forge_objects_original.clip.patcher.backup
+    backup["t5.layer.weight"] = SimpleNamespace(weight=layer.weight.data.clone())
+    layer.weight.data += 1
+    share(new, [kept])
+    assert new.encoders is kept.encoders
+
+
+def test_an_error_leaves_the_model_as_it_was(share, monkeypatch, caplog):
+    kept, new = Model(), Model()
+    own = new.encoders
+
+    def fails(*_args):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(torch, "equal", fails)
+    share(new, [kept])
+    assert new.encoders is own
+    assert new.text_processing_engine_t5.text_encoder is own["t5"]
+    assert "the text encoders of one could not be compared" in caplog.text
+
+
+PATCHED = [("theirs", False, True), ("own", False, False), (None, False, False), ("theirs", True, False)]
+
+
+@pytest.mark.parametrize(("patched", "in_job", "detached"), PATCHED)
+def test_outside_a_job_another_models_loras_are_taken_out(neo, monkeypatch, patched, in_job, detached):
+    """The webui may save the model, which encodes nothing before."""
+    placement, state = ours("memory.placement"), ours("state")
+    places = {str(neo.files[name]): placement.RAM for name in (A, B)}
+    neo.host.models.keep(placement.Decision(places), neo.checkpoints[A])
+    first, told = neo.swap(A), []
+    encoders = torch.nn.Identity()
+    encoders.current_weight_patches_uuid = patched
+    clip = Clip(encoders)
+    clip.patcher.patches_uuid, clip.patcher.detach = "own", lambda: told.append("detached")
+    first.forge_objects.clip = first.forge_objects_original.clip = clip
+    neo.swap(B)
+    if in_job:
+        plan = SimpleNamespace(base=neo.checkpoints[A], second=neo.checkpoints[B], in_use=())
+        job = {"owner": lambda: None, "plan": plan, "parts": {}, "journal": ours("plan.report").Journal(), "number": 1}
+        monkeypatch.setattr(state.running, "job", SimpleNamespace(**job))
+    neo.host.models.activate(neo.checkpoints[A])
+    assert told == ["detached"] * detached
 
 
 class Quantised(torch.nn.Parameter):
@@ -187,15 +263,20 @@ def test_kept_models_with_a_file_in_common_are_asked(neo, monkeypatch, of_second
 
 
 @pytest.mark.parametrize(
-    ("dtype", "second", "held"),
-    [("BF16", FLUX_BLOCK, 1), ("F8_E4M3", FLUX_BLOCK, 2), ("BF16", "joint_blocks.0.x_block.attn.qkv.weight", 2)],
-    ids=["plain", "perhaps quantised", "another architecture"],
+    ("dtype", "marks", "held"),
+    [
+        ("BF16", (FLUX_BLOCK,) * 2, 1),
+        ("F8_E4M3", (FLUX_BLOCK,) * 2, 2),
+        ("BF16", (FLUX_BLOCK, "joint_blocks.0.x_block.attn.qkv.weight"), 2),
+        ("BF16", ("llm_adapter.blocks.0.cross_attn.q_proj.weight",) * 2, 2),
+    ],
+    ids=["plain", "perhaps quantised", "other architectures", "Anima"],
 )
-def test_the_plan_counts_what_is_held_once_once(neo, dtype, second, held):
+def test_the_plan_counts_what_is_held_once_once(neo, dtype, marks, held):
     neo.shared.opts.data |= ours("plan.our_settings").DEFAULTS
     neo.host.vaes.module_names()
-    write_hollow(neo.files[A], header({FLUX_BLOCK: [4, 4]}))
-    write_hollow(neo.files[B], header({second: [4, 4]}))
+    for name, mark in zip((A, B), marks, strict=True):
+        write_hollow(neo.files[name], header({mark: [4, 4]}))
     write_hollow(Path(neo.text_encoder), header({WORDS: [100, 10]}, dtype))
     p = neo.processing.StableDiffusionProcessingTxt2Img()
     vars(p).update(prompt="", override_settings={}, refiner_checkpoint=None, enable_hr=True)
@@ -211,4 +292,6 @@ def test_the_plan_counts_what_is_held_once_once(neo, dtype, second, held):
     alone = more[0]
     assert alone > 0
     assert more == [alone, alone * (held - 1)]
-    assert sizes[1][1].reading - sizes[0][1].reading == (alone if held == 1 else 0)
+    assert alone == Path(neo.text_encoder).stat().st_size + 2 * 1000  # the table of words in float32
+    reading = [after.reading - before.reading for before, after in zip(*sizes, strict=True)]
+    assert reading == [alone if held == 1 else 0] * 2  # whichever is loaded while the other is there

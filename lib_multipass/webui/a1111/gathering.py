@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -105,11 +106,12 @@ def _gather(p: Any, roles: Roles, faces: Faces, page: Mapping[str, Any]) -> Situ
 
 def _models(p: Any, roles: Roles, named: Mapping[str, Checkpoint], facts: Mapping[str, Facts]) -> dict[str, Model]:
     """Those in use by file, of which no two are called the same."""
-    with_loras, models, known = _has_loras(p), {}, set()
+    encoders = {file: host.files.encoders(facts[file], _modules_of(one, p, roles)) for file, one in named.items()}
+    times, with_loras, models = Counter(name for _, name in encoders.values() if name), _has_loras(p), {}
     for file, one in named.items():
-        encoders, name = host.files.encoders(facts[file], _modules_of(one, p, roles))
-        model = model_of(one, facts[file], with_loras, encoders, shares=name in known)
-        known.update([name] if name else [])
+        size, name = encoders[file]
+        is_held = any(name and encoders[other][1] == name for other in models)
+        model = model_of(one, facts[file], with_loras, 0 if is_held else size, size if times[name] > 1 else 0)
         models[file] = replace(model, name=called(one, named.values()))
     return models
 
@@ -197,17 +199,15 @@ def _texts(prompt: Any) -> Iterator[str]:
     return (text for text in listed if isinstance(text, str))
 
 
-def model_of(
-    checkpoint: Checkpoint, facts: Facts, with_loras: bool, encoders: int = 0, *, shares: bool = False
-) -> Model:
+def model_of(checkpoint: Checkpoint, facts: Facts, with_loras: bool, encoders: int = 0, while_loaded: int = 0) -> Model:
     """A checkpoint as the placement sees it, used once.
 
     Args:
         checkpoint: the checkpoint.
         facts: what its file is.
         with_loras: whether a job that uses it names LoRAs.
-        encoders: bytes of text encoders that it has from modules.
-        shares: whether it holds them together with another one, once it is loaded.
+        encoders: bytes of text encoders that it has from modules, and holds alone.
+        while_loaded: bytes of those that it holds with others once it is loaded.
     """
     loaded = host.models.loaded_model(checkpoint)
     copies = files.most_copies(facts) if with_loras else 0
@@ -216,7 +216,7 @@ def model_of(
     split = host.hardware.is_split(facts) if loaded is None else host.parts.is_split(loaded)
     foreign = host.vaes.takes_another(checkpoint, loaded)
     sets = max(1, sum(model.sd_checkpoint_info.filename == checkpoint.filename for model in host.models.loaded()))
-    size = host.files.loaded_size(facts, foreign) + (0 if shares else encoders)
+    size = host.files.loaded_size(facts, foreign) + encoders
     # The webui copies it where the model lies at that moment: a new one on the device, others in RAM.
     beside = 0 if split or not foreign else size - host.files.loaded_size(facts)
     place = DISK if loaded is None else host.hardware.place_of(loaded)
@@ -232,7 +232,7 @@ def model_of(
         beside=beside,
         held=_held(loaded, place, beside),
         at_home=0 if loaded is None else host.fast_swaps.bytes_beside(loaded),
-        reading=host.files.read_bytes(checkpoint, facts) + (encoders if shares else 0),
+        reading=host.files.read_bytes(checkpoint, facts) + while_loaded,
         reading_vram=facts.file_bytes if host.hardware.files_go_to_the_device() else 0,
     )
 

@@ -15,28 +15,51 @@ import torch
 
 from lib_multipass.words import log
 
+_UNREAD = "clip_l.transformer.text_projection.weight"
+"""What most files lack: Neo leaves it as it was in memory, and never reads it (``classic_engine.py``)."""
+
 
 def share(model: Any, others: Iterable[Any]) -> None:
     """Let a model that was just made have the text encoders of one of these, if they are equal to the last bit.
 
     Args:
-        model: it was not used yet.
+        model: it was not used yet; it is whole, whatever comes of this.
         others: kept models that were made with a file in common with it; none of them is active.
     """
-    mine, users = _encoders(model), _users(model)
-    if mine is None or not users or not all(_works_with(part, mine) for part in users.values()):
+    try:
+        _share(model, others)
+    except (RuntimeError, AttributeError):
+        log.exception("the text encoders of %s could not be compared", model.sd_checkpoint_info.name_for_extra)
+
+
+def _share(model: Any, others: Iterable[Any]) -> None:
+    clip, users = _clip(model), _users(model)
+    if clip is None or not users or not all(_works_with(part, clip.cond_stage_model) for part in users.values()):
         return
     for other in others:
         kinds = {name: type(part) for name, part in _users(other).items()}
-        if kinds == {name: type(part) for name, part in users.items()} and _are_equal(mine, _encoders(other)):
+        if kinds == {name: type(part) for name, part in users.items()} and _are_equal(clip, _clip(other)):
             _take(model, other)
             names = (one.sd_checkpoint_info.name_for_extra for one in (model, other))
             log.info("%s has the text encoders of %s, which are the same", *names)
             return
 
 
-def _encoders(model: Any) -> torch.nn.Module | None:
-    return getattr(getattr(model.forge_objects_original, "clip", None), "cond_stage_model", None)
+def settle(model: Any) -> None:
+    """Put back what LoRAs of another model have done to the text encoders that a model shares with it.
+
+    Encoding does that too. Outside a job the webui may save the model without it (``ui_checkpoint_merger.py``).
+    """
+    patcher = getattr(_clip(model), "patcher", None)
+    patched = getattr(getattr(patcher, "model", None), "current_weight_patches_uuid", None)
+    if patched is not None and patched != model.forge_objects.clip.patcher.patches_uuid:
+        patcher.detach()
+
+
+def _clip(model: Any) -> Any:
+    """As the model has it without LoRAs; None if it has none that is known."""
+    clip = getattr(model.forge_objects_original, "clip", None)
+    return clip if isinstance(getattr(clip, "cond_stage_model", None), torch.nn.Module) else None
 
 
 def _users(model: Any) -> dict[str, Any]:
@@ -49,15 +72,19 @@ def _works_with(part: Any, encoders: torch.nn.Module) -> bool:
     return any(vars(part).get("text_encoder") is one for one in encoders.modules())
 
 
-def _are_equal(one: torch.nn.Module, other: torch.nn.Module | None) -> bool:
-    if other is None or one is other:
+def _are_equal(one: Any, other: Any) -> bool:
+    if other is None or one.cond_stage_model is other.cond_stage_model:
         return False
     mine, theirs = _tensors(one), _tensors(other)
     return mine.keys() == theirs.keys() and all(_is_equal(mine[name], theirs[name]) for name in mine)
 
 
-def _tensors(encoders: torch.nn.Module) -> dict[str, torch.Tensor]:
-    return {**dict(encoders.named_parameters()), **dict(encoders.named_buffers())}
+def _tensors(clip: Any) -> dict[str, torch.Tensor]:
+    """Its weights by name; of those that a LoRA is in, where encoders stay patched on the CPU, what is put back."""
+    encoders = clip.cond_stage_model
+    tensors = {**dict(encoders.named_parameters()), **dict(encoders.named_buffers())}
+    tensors.pop(_UNREAD, None)
+    return {name: getattr(clip.patcher.backup.get(name), "weight", tensor) for name, tensor in tensors.items()}
 
 
 def _is_equal(new: torch.Tensor, used: torch.Tensor) -> bool:
@@ -66,24 +93,24 @@ def _is_equal(new: torch.Tensor, used: torch.Tensor) -> bool:
     The webui turns tables of embeddings to float32 as it uses them. Of quantised weights the bytes do not tell all, so
     they never count as the same.
     """
-    plain = type(new) in (torch.Tensor, torch.nn.Parameter) and type(new.data) is torch.Tensor
-    if not plain or type(used) is not type(new) or new.shape != used.shape or new.device != used.device:
+    kinds = (torch.Tensor, torch.nn.Parameter)
+    if any(type(one) not in kinds or type(one.data) is not torch.Tensor for one in (new, used)):
         return False
-    if used.dtype not in (new.dtype, torch.float32):
+    if new.shape != used.shape or new.device != used.device or used.dtype not in (new.dtype, torch.float32):
         return False
-    same = used.to(new.dtype)
-    if new.dtype.itemsize == 1:  # floats of 8 bits cannot be compared on every device
-        return torch.equal(new.view(torch.uint8), same.view(torch.uint8))
-    return torch.equal(new, same)
+    one, other = (tensor.detach().reshape(-1).view(torch.uint8) for tensor in (new, used.to(new.dtype)))
+    return torch.equal(one, other)
 
 
 def _take(model: Any, other: Any) -> None:
     """Let a model have another one's text encoders, and what works with them."""
-    shared = other.forge_objects_original.clip.clone()
-    for objects in (model.forge_objects, model.forge_objects_original, model.forge_objects_after_applying_lora):
-        objects.clip = shared
+    shared = _clip(other).clone()
     theirs = _users(other)
     for name, part in _users(model).items():
         part.text_encoder = theirs[name].text_encoder
-        if hasattr(part, "embeddings"):  # its table of words looks for textual inversions in the list it was made with
+        if hasattr(part, "embeddings"):
+            # The table of words looks for textual inversions in the list it was made with; the new one is up to date.
+            vars(theirs[name].embeddings).update(vars(part.embeddings))
             part.embeddings = theirs[name].embeddings
+    for objects in (model.forge_objects, model.forge_objects_original, model.forge_objects_after_applying_lora):
+        objects.clip = shared

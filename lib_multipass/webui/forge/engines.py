@@ -120,6 +120,8 @@ def activate(engine: Engine) -> None:
     for name, value in engine.flags.items():
         setattr(dynamic_args, name, value)
     _as_new(engine)
+    if running.job is None:
+        encoders.settle(model)
     if frame is not None:  # the webui hands it on from model to model
         model.end_image = frame.clone()
     model.sd_checkpoint_info = checkpoint = data.forge_loading_parameters["checkpoint_info"]

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from math import prod
 
 from modules import shared
 from modules_forge import main_entry
 
+from lib_multipass.memory.architectures import ANIMA
 from lib_multipass.memory.footprint import Loading, loaded_bytes
-from lib_multipass.memory.headers import DIFFUSION, T5, TEXT, UNKNOWN, Facts, remembered
+from lib_multipass.memory.headers import (
+    DIFFUSION,
+    T5,
+    TEXT,
+    UNKNOWN,
+    Facts,
+    remembered,
+    state_of,
+    tensors_and_metadata,
+)
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.webui.a1111 import files as a1111_files
 from lib_multipass.webui.a1111.hardware import vae_computes_in_half
@@ -33,20 +44,36 @@ def loaded_size(facts: Facts, other_vae: bool = False) -> int:
 def encoders(facts: Facts, names: Iterable[str]) -> tuple[int, tuple[str, ...]]:
     """Bytes of the text encoders among these modules, where a checkpoint has none of its own, and a name for them.
 
-    Models with the same name for theirs hold them once; those of quantised ones, and of an architecture that is not
-    told apart, have none. A VAE takes the place of the checkpoint's own.
+    Models with the same name for theirs hold them once; those of quantised ones, of Anima, which has a part of them in
+    the checkpoint, and of an architecture that is not told apart, have none. A VAE takes the place of the
+    checkpoint's own.
     """
     if facts.parameters.keys() & {TEXT, T5}:
         return 0, ()
-    vaes = host.vaes.files()
-    chosen = sorted(name for name in names if name in main_entry.module_list and name not in vaes)
-    read = [replace(remembered(main_entry.module_list[name]), architecture=UNKNOWN) for name in chosen]
-    plain = all(one.parameters and _is_plain(one) for one in read) and facts.architecture != UNKNOWN
-    return sum(map(loaded_size, read)), (facts.architecture, *chosen) if plain and chosen else ()
+    vaes, listed = host.vaes.files(), main_entry.module_list
+    files = [listed[name] for name in sorted(names) if name in listed and name not in vaes]
+    are_shared = facts.architecture not in (UNKNOWN, ANIMA) and all(_is_plain(remembered(file)) for file in files)
+    size = sum(remembered(file).file_bytes + _in_float32(file) for file in files)
+    return size, (facts.architecture, *files) if are_shared and files else ()
 
 
 def _is_plain(facts: Facts) -> bool:
-    return {dtype for known in facts.parameters.values() for dtype in known} <= {"F16", "BF16", "F32", "I64"}
+    kinds = {dtype for known in facts.parameters.values() for dtype in known}
+    return bool(kinds) and kinds <= {"F16", "BF16", "F32", "I64"}
+
+
+_TABLES = ("shared.weight", "embed_tokens.weight")
+_more: dict[tuple, int] = {}
+"""By file with its size and time, bytes that its tables take besides."""
+
+
+def _in_float32(file: str) -> int:
+    """Bytes that the tables of words take besides once they are loaded: in float32, whatever they are stored in."""
+    key = file, state_of(file)
+    if key not in _more:
+        shapes = (kind["shape"] for name, kind in tensors_and_metadata(file)[0].items() if name.endswith(_TABLES))
+        _more[key] = sum(2 * prod(shape) for shape in shapes)
+    return _more[key]
 
 
 def loading(facts: Facts, other_vae: bool = False) -> Loading:
