@@ -237,7 +237,7 @@ def _link(source: Path, link: Path) -> None:
 
 def make_miniature_files() -> Path:
     """Checkpoints for the miniature, made once."""
-    return _made("miniature", [sys.executable, "-m", "mini.checkpoints"], MINIATURE)
+    return made("miniature", [sys.executable, "-m", "mini.checkpoints"], MINIATURE)
 
 
 def _real_files(webui: Webui) -> Path:
@@ -247,7 +247,7 @@ def _real_files(webui: Webui) -> Path:
     maker = Path(__file__).with_name("real_files.py")
     detector = ["--detector"] if webui.adetailer else []
     command = [webui.python, str(maker), "--repositories", str(webui.root / "repositories"), *detector]
-    return _made("real", command, webui.root, (maker, maker.with_name("real_sdxl.py")))
+    return made("real", command, webui.root, (maker, maker.with_name("real_sdxl.py")))
 
 
 def _made_elsewhere(webui: Webui) -> Path:
@@ -260,7 +260,7 @@ def _made_elsewhere(webui: Webui) -> Path:
     return files
 
 
-def _made(name: str, command: list[str], folder: Path, sources: Iterable[Path] = ()) -> Path:
+def made(name: str, command: list[str], folder: Path, sources: Iterable[Path] = ()) -> Path:
     """A cached folder of files; made again when it is unfinished or was moved, since configs hold absolute paths, and
     when the source of what makes it has changed."""
     files = REPOSITORY / ".cache" / name
