@@ -28,6 +28,7 @@ CHOICES = {
     "another Z-Image": Choice("z-image-b", ("ae", "qwen3")),
     "another Z-Image with another VAE": Choice("z-image-b", ("ae-b", "qwen3")),
     "baked Z-Image": Choice("z-image-baked"),
+    "Z-Image in GGUF": Choice("z-image-q8", ("ae", "qwen3"), ".gguf"),
     "Qwen-Image": Choice("qwen-image", ("qwen-vae", "qwen25")),
 }
 ARCHITECTURES = {
@@ -57,6 +58,7 @@ PAIRS = (
     "Qwen-Image > SD 1.5",
     "Flux > baked Z-Image",
 )
+SAME = "z-image-b has the text encoders of z-image, which are the same"
 LORAS = {"prompt": "a cat <lora:of-z-image:0.8>", "hr_prompt": "a dog <lora:of-flux:0.8>"}
 
 
@@ -124,6 +126,34 @@ def test_faces(pair):
     assert not pair.stock.client.txt2img(**first.as_first, **second.by_hand).like(expected)
     scripts = {**adetailer(pair.ours), **second.with_multipass["alwayson_scripts"]}
     assert_as_by_hand(pair, choices, expected, alwayson_scripts=scripts)
+
+
+def test_text_encoders_that_are_the_same_are_held_once(pair):
+    """And what a LoRA does to them in one pass is nowhere else."""
+    first, second = choices = of("Z-Image > another Z-Image")
+    tag = " <lora:of-qwen3:0.9>"
+    prompts = [{}, {"prompt": f"a cat{tag}", "hr_prompt": "a cat"}, {"prompt": "a cat", "hr_prompt": f"a cat{tag}"}]
+    prompts.append({"prompt": f"a cat{tag}", "hr_prompt": f"a cat{tag.replace('9', '4')}"})
+    expected = [pair.stock.client.txt2img(**first.as_first, **second.by_hand, **job) for job in prompts]
+    for number, one in enumerate(expected):
+        assert not any(one.like(other) for other in expected[:number])
+    told = pair.ours.log.count(SAME)
+    for job, by_hand in zip(prompts, expected, strict=True):
+        assert_as_by_hand(pair, choices, by_hand, **job)
+    assert pair.ours.log.count(SAME) == told + len(prompts)
+
+
+def test_loras_of_a_second_pass_in_gguf(pair):
+    """By hand the job fails, unless the webui adds LoRAs to all checkpoints at every step."""
+    first, second = choices = of("SD 1.5 > Z-Image in GGUF")
+    prompts = {"prompt": "a cat", "hr_prompt": "a cat <lora:of-z-image:0.8>"}
+    with settings(pair.stock, forge_unet_storage_dtype="Automatic (fp16 LoRA)"):
+        expected, without = (
+            pair.stock.client.txt2img(**first.as_first, **second.by_hand, **job)
+            for job in (prompts, {"prompt": "a cat", "hr_prompt": "a cat"})
+        )
+    assert not expected.like(without)
+    assert_as_by_hand(pair, choices, expected, **prompts)
 
 
 def test_conditionings_are_not_those_of_another_architecture(pair):

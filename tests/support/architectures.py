@@ -28,19 +28,20 @@ class Choice:
 
     checkpoint: str
     modules: tuple[str, ...] = ()
+    ending: str = ".safetensors"
 
     @property
     def as_first(self) -> dict[str, Any]:
         """What a request says for the first pass, which may be its only one."""
         modules = [f"{module}.safetensors" for module in self.modules]
-        chosen = {"sd_model_checkpoint": f"{self.checkpoint}.safetensors", "forge_additional_modules": modules}
+        chosen = {"sd_model_checkpoint": f"{self.checkpoint}{self.ending}", "forge_additional_modules": modules}
         return {**QUICK, "override_settings": chosen}
 
     @property
     def by_hand(self) -> dict[str, Any]:
         """What it says in Neo's own fields for the hires pass."""
         modules = [f"{module}.safetensors" for module in self.modules]
-        return {**ENLARGED, "hr_checkpoint_name": f"{self.checkpoint}.safetensors", "hr_additional_modules": modules}
+        return {**ENLARGED, "hr_checkpoint_name": f"{self.checkpoint}{self.ending}", "hr_additional_modules": modules}
 
     @property
     def with_multipass(self) -> dict[str, Any]:

@@ -168,15 +168,15 @@ def baked(model: dict, vae: dict, encoder: str, weights: dict) -> dict:
     return {prefix + name: weight for prefix, part in parts.items() for name, weight in part.items()}
 
 
-def lora(model: dict, block: str, seed: int) -> dict:
-    """Changes all matrices of a block."""
+def lora(model: dict, block: str, seed: int, part: str = "diffusion_model") -> dict:
+    """Changes all matrices of a block; ``part`` is what a LoRA calls the model."""
     import torch
 
     random = torch.Generator().manual_seed(seed)
     weights = {}
     for name, weight in model.items():
         if name.startswith(block) and weight.dim() == 2:
-            layer = f"diffusion_model.{name.removesuffix('.weight')}"
+            layer = f"{part}.{name.removesuffix('.weight')}"
             weights[f"{layer}.lora_down.weight"] = 0.3 * torch.randn(4, weight.shape[1], generator=random)
             weights[f"{layer}.lora_up.weight"] = 0.3 * torch.randn(weight.shape[0], 4, generator=random)
     return weights
@@ -190,6 +190,23 @@ def save(folder: Path, files: dict[str, dict]) -> None:
     for name, weights in files.items():
         half = {key: weight.to(torch.bfloat16).contiguous() for key, weight in weights.items()}
         save_file(half, folder / f"{name}.safetensors")
+
+
+def save_quantised(path: Path, model: dict) -> None:
+    """As GGUF, with its matrices in 8 bits."""
+    import gguf
+
+    file = gguf.GGUFWriter(str(path), "tiny")
+    for name, weight in model.items():
+        values, kind = weight.float().numpy(), gguf.GGMLQuantizationType.Q8_0
+        if weight.dim() == 2 and weight.shape[0] > 1 and weight.shape[1] % 32 == 0 and "embedder" not in name:
+            file.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
+        else:
+            file.add_tensor(name, values)
+    file.write_header_to_file()
+    file.write_kv_data_to_file()
+    file.write_tensors_to_file()
+    file.close()
 
 
 def main() -> None:
@@ -208,11 +225,13 @@ def main() -> None:
     models, encoders, of_vae = diffusion_models(), text_encoders(out / "configs"), vaes(out / "configs")
     models["z-image-baked"] = baked(models["z-image"], of_vae["ae-b"], tiny.ENCODER, encoders["qwen3"])
     save(out / "Stable-diffusion", models)
+    save_quantised(out / "Stable-diffusion" / "z-image-q8.gguf", models["z-image-b"])
     save(out / "VAE", of_vae)
     save(out / "text_encoder", encoders)
     loras = {
         "of-flux": lora(models["flux"], "double_blocks.0.", 1),
         "of-z-image": lora(models["z-image"], "layers.0.", 2),
+        "of-qwen3": lora(encoders["qwen3"], "model.layers.0.", 3, "text_encoders.qwen3"),
     }
     save(out / "Lora", loras)
 
