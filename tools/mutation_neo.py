@@ -219,4 +219,25 @@ OF_NEO = [
         "",
         ("hooks/test_follow.py::test_embeddings_follow_in_reforge_while_nothing_is_kept",),
     ),
+    Mutation(
+        "loras-stay-out-of-the-weights-after-a-hires-pass-in-gguf",
+        "webui/forge/pass_vae.py",
+        "            dynamic_args.online_lora = before",
+        "            pass",
+        (f"{NEO}::test_loras_are_not_put_into_the_weights_of_a_hires_passs_gguf",),
+    ),
+    Mutation(
+        "what-neo-can-load-is-refused",
+        "webui/forge/files.py",
+        "checkpoint), lacks=())",
+        "checkpoint))",
+        (f"{NEO}::test_a_checkpoint_without_parts_is_left_to_the_webui",),
+    ),
+    Mutation(
+        "loras-of-another-model-are-saved-in-a-checkpoint",
+        "webui/forge/engines.py",
+        "        encoders.settle(model)",
+        "        pass",
+        ("test_neo_encoders.py::test_outside_a_job_another_models_loras_are_taken_out",),
+    ),
 ]

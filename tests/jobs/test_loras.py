@@ -8,17 +8,12 @@ from support.hosts import A1111, NEO
 from support.jobs import B, C, adetailer, hires, multipass, need_adetailer, warm, without
 from support.settings import settings
 
+pytestmark = pytest.mark.real
 TAG = " <lora:style-sd1:0.8>"
 PASSES = {"first": (1, 0), "second": (0, 1), "both": (1, 1)}
 FACES = {"second": ("Same as second pass", B), "first": ("Same as first pass", None), "third": (C, C)}
 STEP_BY_STEP = {A1111: {"lora_functional": True}, NEO: {"forge_unet_storage_dtype": "Automatic (fp16 LoRA)"}}
 """The setting with which a webui leaves a model's weights alone and adds LoRAs at every step."""
-
-
-@pytest.fixture(autouse=True)
-def _needs_loras(webui):
-    if not webui.real:
-        pytest.skip("the miniature has no LoRAs")
 
 
 def tagged(first: int, second: int) -> dict[str, str]:
@@ -36,7 +31,6 @@ def applied_step_by_step(server):
 
 @pytest.mark.parametrize("faces", FACES)
 @pytest.mark.parametrize("passes", PASSES)
-@pytest.mark.both
 def test_with_adetailer(pair, passes, faces):
     need_adetailer(pair)
     choice, by_hand = FACES[faces]
@@ -51,7 +45,6 @@ def test_with_adetailer(pair, passes, faces):
 
 
 @pytest.mark.parametrize("passes", PASSES)
-@pytest.mark.both
 def test_step_by_step(pair, passes):
     """Changed between jobs, and back again."""
     job, jobs = {**hires("Lanczos"), **tagged(*PASSES[passes])}, {"alwayson_scripts": multipass(True, B)}
@@ -67,7 +60,6 @@ def test_step_by_step(pair, passes):
     assert pair.ours.client.txt2img(**tagged(1, 0)).same_as(warm(pair.stock, **tagged(1, 0)))
 
 
-@pytest.mark.both
 def test_faces_step_by_step(pair):
     need_adetailer(pair)
     job = {**hires("Lanczos"), **tagged(1, 1)}

@@ -27,6 +27,7 @@ LASTING = {
     "page.planline._seen": "collected while a page is built",
     "webui.a1111.forge_models._encoders": "by loaded model; goes with it",
     "webui.a1111.controls._controls": "collected while a page is built",
+    "webui.forge.files._in_float32": "by file with its state, at most 64",
     "webui.forge.vaes._looked_for": "by name, at most as many as there are VAE files",
 }
 MAKERS = {"re.compile", "TypeVar", "logging.getLogger", "json.JSONDecoder", "bytes", "tuple", "range", "frozenset"}

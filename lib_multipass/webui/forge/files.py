@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from math import prod
 
 from modules import shared
@@ -53,7 +54,7 @@ def encoders(facts: Facts, names: Iterable[str]) -> tuple[int, tuple[str, ...]]:
     vaes, listed = host.vaes.files(), main_entry.module_list
     files = [listed[name] for name in sorted(names) if name in listed and name not in vaes]
     are_shared = facts.architecture not in (UNKNOWN, ANIMA) and all(_is_plain(remembered(file)) for file in files)
-    size = sum(remembered(file).file_bytes + _in_float32(file) for file in files)
+    size = sum(remembered(file).file_bytes + _in_float32(file, state_of(file)) for file in files)
     return size, (facts.architecture, *files) if are_shared and files else ()
 
 
@@ -63,17 +64,13 @@ def _is_plain(facts: Facts) -> bool:
 
 
 _TABLES = ("shared.weight", "embed_tokens.weight")
-_more: dict[tuple, int] = {}
-"""By file with its size and time, bytes that its tables take besides."""
 
 
-def _in_float32(file: str) -> int:
+@lru_cache(maxsize=64)
+def _in_float32(file: str, _state: object) -> int:
     """Bytes that the tables of words take besides once they are loaded: in float32, whatever they are stored in."""
-    key = file, state_of(file)
-    if key not in _more:
-        shapes = (kind["shape"] for name, kind in tensors_and_metadata(file)[0].items() if name.endswith(_TABLES))
-        _more[key] = sum(2 * prod(shape) for shape in shapes)
-    return _more[key]
+    shapes = (kind["shape"] for name, kind in tensors_and_metadata(file)[0].items() if name.endswith(_TABLES))
+    return sum(2 * prod(shape) for shape in shapes)
 
 
 def loading(facts: Facts, other_vae: bool = False) -> Loading:
