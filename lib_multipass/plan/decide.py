@@ -14,6 +14,7 @@ from lib_multipass.memory.working import estimate, second_pass_pixels
 from lib_multipass.plan import aiming, crossing, hires, unshared, vae_choice
 from lib_multipass.plan import args as fields
 from lib_multipass.plan.args import AUTOMATIC_VAE, SAME_AS_SECOND, SAME_MODULES, SAME_VAE
+from lib_multipass.plan.bare import lacking_modules
 from lib_multipass.plan.borrowing import borrowed
 from lib_multipass.plan.detailer import enabled_tabs
 from lib_multipass.plan.forecast import FACES, FIRST, REFINER, SECOND, Forecast
@@ -240,6 +241,7 @@ def _warnings(roles: Roles, situation: Situation, job: Mapping[str, Any], crosse
             f"The SD VAE {situation.vaes.fixed_name} will not be put on {roles.second.name_for_extra}, which has "
             "another latent space."
         )
+    yield from lacking_modules(situation, roles, job)
     if not hires.lets_latents_cross(job.get("hr_upscaler"), situation.hires, base, second):
         yield "A latent upscaler cannot lead from one of these architectures to the other."
     elif crossed:

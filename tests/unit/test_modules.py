@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lib_multipass.memory.architectures import SD1, SDXL, UNKNOWN
-from lib_multipass.memory.headers import Facts
+from lib_multipass.memory.headers import CHECKPOINT, DIFFUSION_ALONE, Facts
 from lib_multipass.memory.placement import Model
 from lib_multipass.plan.args import PassArgs
 from lib_multipass.plan.decide import Plan, decide
@@ -31,12 +31,13 @@ def plan(
     module: str | None = None,
     module_facts: Facts | None = None,
     sets: int = 1,
+    kind: str = CHECKPOINT,
     **own: Any,
 ) -> Plan:
     args = PassArgs.parse([{"checkpoint": PHOTO.name, "vae": vae, **own}])
     roles = roles_of(args, base, KNOWN, VAES, [*VAES, TEXT, OTHER_TEXT])
-    facts = {known.filename: Facts(1, architecture=SD1) for known in KNOWN}
-    facts |= {file: Facts(1, architecture=kind) for file, kind in (kinds or {}).items()}
+    facts = {known.filename: Facts(1, architecture=SD1, kind=kind) for known in KNOWN}
+    facts |= {file: Facts(1, architecture=other) for file, other in (kinds or {}).items()}
     second = PHOTO.filename
     given = {"enable_hr": True, "hr_upscaler": "Lanczos", "denoising_strength": 0.5, "hr_scale": 2, "batch_size": 1}
     settings = VaeSettings(
@@ -164,3 +165,25 @@ def test_one_file_with_two_sets_of_modules_takes_two_places(where: dict, needed:
 )
 def test_one_set_of_modules_takes_one_place(vae: Any, where: dict, needed: int) -> None:
     assert plan(vae, **where).forecast.memory.ram_needed == needed
+
+
+@pytest.mark.parametrize(
+    ("first", "vae", "lacks"),
+    [
+        ((), "Use same VAE", "no text encoder and no VAE"),
+        ((TEXT,), "Use same VAE", "no VAE"),
+        ((TEXT,), "sharp", ""),
+        ((), "sharp", "no text encoder"),
+        ((TEXT, VAES[0]), "Use same VAE", ""),
+        ((TEXT, VAES[0]), [], "no text encoder and no VAE"),
+        ((), ["text", "soft"], ""),
+    ],
+)
+def test_what_is_not_chosen_for_a_diffusion_model_alone_is_told_before(first: Any, vae: Any, lacks: str) -> None:
+    """Forge Neo fails on it, after the first pass."""
+    sentence = f"photo is a diffusion model alone, and {lacks} is chosen for it; choose its files in Second-pass VAE."
+    for kind in (CHECKPOINT, DIFFUSION_ALONE):
+        warnings = plan(vae, first=first, kind=kind).forecast.warnings
+        assert [said for said in warnings if "diffusion model" in said] == [sentence] * bool(
+            lacks and kind != CHECKPOINT
+        )
