@@ -327,6 +327,7 @@ def test_after_a_failure_on_the_way_to_a_kept_one_the_next_job_has_its_own(keepi
 def test_another_module_makes_another_model_and_two_of_a_file_are_kept(keeping, tmp_path):
     further = tmp_path / "further.safetensors"
     further.write_bytes(b"further")
+    begin_job(keeping, A, B, hr_additional_modules=[])
     for _ in range(2):
         keeping.swap(B)
         keeping.swap(B, keeping.vae)
@@ -741,6 +742,13 @@ def test_a_vae_beside_the_checkpoints_is_no_module_and_not_to_be_chosen(neo):
     assert "there is no VAE 'beta.vae'" in caught.value.detail
 
 
+def test_a_job_of_the_webui_has_one_set_of_modules_of_a_file(keeping):
+    """Image to image, after the user chose another VAE: one more than planned would be kept otherwise."""
+    keeping.swap(B, keeping.vae)
+    assert keeping.loads == ["beta + other"]
+    assert sorted(one.sd_checkpoint_info.name_for_extra for one in keeping.host.models.loaded()) == [A, B]
+
+
 @pytest.mark.parametrize(
     ("passes", "fields", "of_second", "stays"),
     [
@@ -839,6 +847,7 @@ def test_models_of_one_file_with_other_modules_count_each(neo):
     write_hollow(neo.files[A], header(FLUX))
     facts = ours("memory.headers").read_facts(neo.files[A])
     models = []
+    begin_job(neo, A, A, hr_additional_modules=[Path(neo.vae).name])
     for modules in ((), (neo.vae,)):
         neo.swap(A, *modules)
         models.append(neo.host.gathering.model_of(neo.checkpoints[A], facts, False))

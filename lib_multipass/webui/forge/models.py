@@ -88,11 +88,12 @@ def make_room_for(checkpoint: Checkpoint) -> None:
 def _sets_of_modules(file: str) -> int:
     """With how many sets of modules the running job may have a checkpoint, at most.
 
-    The hires pass may have one of its own, where ADetailer's passes have the first pass's.
+    The hires pass may have one of its own, where ADetailer's passes have the first pass's. A job of the webui's
+    own has one: the plan of the job before counted no other.
     """
     job = running.job
     if job is None:
-        return 2
+        return 1
     own = getattr(job.owner(), "hr_additional_modules", None)
     same = own is None or _SAME_MODULES in own or file in job.plan.vaes.modules
     return 1 if same or file != job.plan.second.filename else 2
