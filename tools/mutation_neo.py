@@ -180,8 +180,8 @@ OF_NEO = [
     Mutation(
         "neo-stays-with-other-modules",
         MODELS,
-        "        return 2\n    own",
-        "        return 2\n    return 2\n    own",
+        "        return 1\n    own",
+        "        return 1\n    return 2\n    own",
         (f"{NEO}::test_a_model_with_modules_that_no_pass_has_makes_room_first",),
     ),
     Mutation(
@@ -239,5 +239,12 @@ OF_NEO = [
         "        encoders.settle(model)",
         "        pass",
         ("test_neo_encoders.py::test_outside_a_job_another_models_loras_are_taken_out",),
+    ),
+    Mutation(
+        "neo-keeps-what-no-plan-counted",
+        MODELS,
+        "        engines.drop(_other_sets(file))",
+        "        pass",
+        (f"{NEO}::test_a_set_of_modules_that_an_earlier_job_had_is_let_go_of_at_once",),
     ),
 ]

@@ -79,12 +79,14 @@ def _models(known: Mapping[str, Model], in_use: Sequence[Checkpoint], twofold: C
     files = [checkpoint.filename for checkpoint in in_use]
     uses = Counter(file for number, file in enumerate(files) if number == 0 or file != files[number - 1])
     models = (replace(known[file], uses=uses[file]) for file in dict.fromkeys(files))
-    return tuple(_with_other(model) if model.file in twofold and model.sets == 1 else model for model in models)
+    return tuple(_in_sets(model, 2 if model.file in twofold else 1) for model in models)
 
 
-def _with_other(model: Model) -> Model:
-    """A model of which the job makes another one, with other modules."""
-    return replace(model, copies=model.copies + model.size)
+def _in_sets(model: Model, needed: int) -> Model:
+    """A model that the job has so many of, with other modules each: it makes what is missing, and lets go of others."""
+    size = model.size // model.sets
+    more = max(0, needed - model.sets)
+    return replace(model, size=size * min(model.sets, needed), copies=model.copies + more * size)
 
 
 def _free(machine: Machine, second: Facts, estimate: int, wished: str) -> Memory:

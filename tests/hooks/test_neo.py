@@ -742,6 +742,21 @@ def test_a_vae_beside_the_checkpoints_is_no_module_and_not_to_be_chosen(neo):
     assert "there is no VAE 'beta.vae'" in caught.value.detail
 
 
+@pytest.mark.parametrize("active", [0, 1])
+def test_a_set_of_modules_that_an_earlier_job_had_is_let_go_of_at_once(neo, active):
+    """The plan counts one; which of them was used last does not matter."""
+    keep(neo, A)
+    begin_job(neo, A, A, hr_additional_modules=[Path(neo.vae).name])
+    made = [neo.swap(A), neo.swap(A, neo.vae)]
+    neo.swap(A, *[neo.vae] * active)
+    assert len(neo.host.models.loaded()) == 2
+    begin_job(neo, A, B)
+    keep(neo, A, B)
+    assert neo.host.models.loaded() == made[:1]
+    neo.swap(A)
+    assert neo.loads == [A, "alpha + other"]
+
+
 def test_a_job_of_the_webui_has_one_set_of_modules_of_a_file(keeping):
     """Image to image, after the user chose another VAE: one more than planned would be kept otherwise."""
     keeping.swap(B, keeping.vae)

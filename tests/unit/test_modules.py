@@ -163,8 +163,10 @@ def test_one_file_with_two_sets_of_modules_takes_two_places(where: dict, needed:
     ],
     ids=["the same", "the first pass's", "others for the whole job", "no faces with the first pass's"],
 )
-def test_one_set_of_modules_takes_one_place(vae: Any, where: dict, needed: int) -> None:
-    assert plan(vae, **where).forecast.memory.ram_needed == needed
+@pytest.mark.parametrize("loaded", [1, 2])
+def test_one_set_of_modules_takes_one_place(vae: Any, where: dict, needed: int, loaded: int) -> None:
+    """One that an earlier job had besides is let go of."""
+    assert plan(vae, sets=loaded, **where).forecast.memory.ram_needed == needed
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,8 @@ def keep(decision: Decision, first: Checkpoint) -> None:
     if active is not None and active.file not in with_place():
         _activate(first)
     _drop_all_but(with_place())
+    for file in {engine.file for engine in kept.engines}:
+        engines.drop(_other_sets(file))
 
 
 def let_go(first: Checkpoint | None) -> None:
@@ -77,6 +79,14 @@ def drop_without_place(*, active_too: bool = False) -> None:
     """
     active, files = engines.active(), with_place()
     engines.drop([one for one in kept.engines if one.file not in files and (active_too or one is not active)])
+
+
+def _other_sets(file: str) -> list[engines.Engine]:
+    """Models of a checkpoint with modules that no pass of the running job has; the plan counts no other."""
+    of_this_file = [engine for engine in kept.engines if engine.file == file]
+    wanted = engines.found(_parameters(of_this_file[0].model.sd_checkpoint_info))
+    of_this_file.sort(key=lambda engine: (engine is not wanted, engine is not engines.active()))
+    return of_this_file[_sets_of_modules(file) :]
 
 
 def make_room_for(checkpoint: Checkpoint) -> None:
