@@ -10,11 +10,11 @@ from lib_multipass.memory.headers import Facts
 from lib_multipass.plan import args as fields
 from lib_multipass.plan import detailer, second_pass
 from lib_multipass.plan.forecast import SECOND
-from lib_multipass.plan.hires import HIRES_MODULES, SAME_MODULES
+from lib_multipass.plan.hires import own_modules
 from lib_multipass.plan.names import Checkpoint, absent
 from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.situation import Faces, Situation
-from lib_multipass.plan.vae_choice import SETTING, VaeSettings, second_pass_vae
+from lib_multipass.plan.vae_choice import SETTING, VaeSettings, is_apart, second_pass_vae
 from lib_multipass.words import MultipassError
 
 CLIP_SKIP = "CLIP_stop_at_last_layers"
@@ -113,23 +113,20 @@ def left_encoders(roles: Roles, situation: Situation, aimed: Aimed, lasting: Col
 
 
 def twofold(
-    cast: Sequence[tuple[str, Checkpoint]],
-    first: Collection[str],
-    declared: Mapping[str, Any],
-    lasting: Collection[str],
+    cast: Sequence[tuple[str, Checkpoint]], roles: Roles, situation: Situation, lasting: Collection[str]
 ) -> set[str]:
     """The files of which the job has two models: with the hires pass's modules, and with those of the first pass.
 
     Args:
         cast: who makes each pass.
-        first: the first pass's modules.
-        declared: what the job's fields are declared as, the hires pass's modules among them.
+        roles: the job's checkpoints.
+        situation: what stands.
         lasting: the checkpoint files that have the hires pass's modules for the whole job.
     """
-    own = declared.get(HIRES_MODULES)
-    if own is None or SAME_MODULES in own or {*own} == {*first}:
+    vaes, hires, second = situation.vaes, situation.hires, roles.second.filename
+    own = own_modules(hires, roles.own, vaes.files, is_apart(vaes, roles, situation.facts))
+    if not vaes.are_modules or own is None or {*own} == {*hires.modules}:
         return set()
-    second = next(known.filename for role, known in cast if role == SECOND)
     others = {known.filename for role, known in cast if role != SECOND}
     return ({second} & others) - {*lasting}
 

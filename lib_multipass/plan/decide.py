@@ -105,7 +105,7 @@ def decide(roles: Roles, situation: Situation) -> Plan:
     estimated = _estimate(job, situation.machine)
     crossed, other = why and f"{why}, so {instead} was used.", hires.other_choice(situation.hires, roles)
     made_with = _vaes(roles, situation, aimed, foreign, declared.get(hires.HIRES_MODULES))
-    twofold = aiming.twofold(cast, situation.hires.modules, declared, made_with.modules)
+    twofold = aiming.twofold(cast, roles, situation, made_with.modules)
     kept = keeping(situation, in_use, roles.args.keep, estimated, twofold)
     ordered = order(roles, situation, cast, kept, job.get("n_iter") or 1)
     left = (_foreign_vae(roles, vaes, foreign), aiming.left_encoders(roles, situation, aimed, made_with.modules))
@@ -241,7 +241,7 @@ def _warnings(roles: Roles, situation: Situation, job: Mapping[str, Any], crosse
             f"The SD VAE {situation.vaes.fixed_name} will not be put on {roles.second.name_for_extra}, which has "
             "another latent space."
         )
-    yield from lacking_modules(situation, roles, job)
+    yield from lacking_modules(situation, roles)
     if not hires.lets_latents_cross(job.get("hr_upscaler"), situation.hires, base, second):
         yield "A latent upscaler cannot lead from one of these architectures to the other."
     elif crossed:

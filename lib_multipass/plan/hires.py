@@ -74,16 +74,22 @@ def of_its_own(hires: Hires, own: SecondPass, vaes: Collection[str], foreign: bo
     if HIRES_CFG in given:
         fields[HIRES_CFG] = own_field(own.cfg_scale, given[HIRES_CFG], hires.cfg_left_out, hires.cfg_of_first)
     if HIRES_MODULES in given:
-        others = [one for one in hires.modules if one not in vaes]
-        if own.modules is not None:
-            fields[HIRES_MODULES] = [*own.modules]
-        elif own.vae in vaes:
-            fields[HIRES_MODULES] = [*others, own.vae]
-        elif own.vae == NO_VAE or foreign:
-            fields[HIRES_MODULES] = others
+        modules = own_modules(hires, own, vaes, foreign)
+        if modules is not None:
+            fields[HIRES_MODULES] = modules
         elif given[HIRES_MODULES] is None or own.vae == AUTOMATIC_VAE:
             fields[HIRES_MODULES] = [SAME_MODULES]
     return fields
+
+
+def own_modules(hires: Hires, own: SecondPass, vaes: Collection[str], foreign: bool) -> list[str] | None:
+    """The hires pass's own modules, where there are any; None if it has the first pass's."""
+    others = [one for one in hires.modules if one not in vaes]
+    if own.modules is not None:
+        return [*own.modules]
+    if own.vae in vaes:
+        return [*others, own.vae]
+    return others if own.vae == NO_VAE or foreign else None
 
 
 def with_theirs(args: PassArgs, given: Mapping[str, Any], modules: Collection[str] | None) -> PassArgs:

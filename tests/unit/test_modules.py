@@ -32,6 +32,7 @@ def plan(
     module_facts: Facts | None = None,
     sets: int = 1,
     kind: str = CHECKPOINT,
+    is_request: bool = False,
     **own: Any,
 ) -> Plan:
     args = PassArgs.parse([{"checkpoint": PHOTO.name, "vae": vae, **own}])
@@ -52,7 +53,7 @@ def plan(
     situation = Situation(
         facts=facts,
         vaes=settings,
-        hires=Hires(given={**given, "hr_additional_modules": None}, modules=first),
+        hires=Hires(given=given if is_request else {**given, "hr_additional_modules": None}, modules=first),
         faces=Faces([True, False, {**FACE, **(tab or {})}], [base], {"ad_checkpoint", "ad_vae"}),
         models={file: Model(file, file, 1) for file in facts} | {second: Model(second, second, sets, sets)},
         machine=Machine(ram=100),
@@ -146,9 +147,12 @@ OFF = {"tab": {"ad_tab_enable": False}}
 
 @pytest.mark.parametrize("loaded", [1, 2])
 @pytest.mark.parametrize(("where", "needed"), [({"base": PHOTO}, 2), ({"adetailer_follows": False}, 3)])
-def test_one_file_with_two_sets_of_modules_takes_two_places(where: dict, needed: int, loaded: int) -> None:
-    """Whether both of its models are loaded already, or one."""
-    made = plan(["other text"], sets=loaded, **where).forecast
+@pytest.mark.parametrize("is_request", [False, True])
+def test_one_file_with_two_sets_of_modules_takes_two_places(
+    where: dict, needed: int, loaded: int, is_request: bool
+) -> None:
+    """Whether both of its models are loaded already, or one; also in a plan that is asked for."""
+    made = plan(["other text"], sets=loaded, is_request=is_request, **where).forecast
     assert made.memory.ram_needed == needed
     assert {one.bytes for one in made.passes} == {1}
 
@@ -181,11 +185,14 @@ def test_one_set_of_modules_takes_one_place(vae: Any, where: dict, needed: int, 
         ((), ["text", "soft"], ""),
     ],
 )
-def test_what_is_not_chosen_for_a_diffusion_model_alone_is_told_before(first: Any, vae: Any, lacks: str) -> None:
+@pytest.mark.parametrize("is_request", [False, True])
+def test_what_is_not_chosen_for_a_diffusion_model_alone_is_told_before(
+    first: Any, vae: Any, lacks: str, is_request: bool
+) -> None:
     """Forge Neo fails on it, after the first pass."""
     sentence = f"photo is a diffusion model alone, and {lacks} is chosen for it; choose its files in Second-pass VAE."
     for kind in (CHECKPOINT, DIFFUSION_ALONE):
-        warnings = plan(vae, first=first, kind=kind).forecast.warnings
+        warnings = plan(vae, first=first, kind=kind, is_request=is_request).forecast.warnings
         assert [said for said in warnings if "diffusion model" in said] == [sentence] * bool(
             lacks and kind != CHECKPOINT
         )
