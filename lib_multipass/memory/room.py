@@ -42,6 +42,11 @@ class Model:
     reading_vram: int = 0
     """Bytes of VRAM that its file takes besides, while it is loaded."""
 
+    @property
+    def size_of_one(self) -> int:
+        """Bytes of one of its sets."""
+        return self.size // self.sets
+
 
 @dataclass(frozen=True)
 class Memory:

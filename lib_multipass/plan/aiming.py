@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lib_multipass.memory.headers import Facts
 from lib_multipass.plan import args as fields
 from lib_multipass.plan import detailer, second_pass
-from lib_multipass.plan.forecast import SECOND
-from lib_multipass.plan.hires import own_modules
 from lib_multipass.plan.names import Checkpoint, absent
 from lib_multipass.plan.roles import Roles
 from lib_multipass.plan.situation import Faces, Situation
-from lib_multipass.plan.vae_choice import SETTING, VaeSettings, is_apart, second_pass_vae
+from lib_multipass.plan.vae_choice import SETTING, VaeSettings, second_pass_vae
 from lib_multipass.words import MultipassError
 
 CLIP_SKIP = "CLIP_stop_at_last_layers"
@@ -110,25 +108,6 @@ def left_encoders(roles: Roles, situation: Situation, aimed: Aimed, lasting: Col
     if first == wanted:
         return ""
     return f"ADetailer's passes on {roles.second.name_for_extra} had the first pass's text encoders."
-
-
-def twofold(
-    cast: Sequence[tuple[str, Checkpoint]], roles: Roles, situation: Situation, lasting: Collection[str]
-) -> set[str]:
-    """The files of which the job has two models: with the hires pass's modules, and with those of the first pass.
-
-    Args:
-        cast: who makes each pass.
-        roles: the job's checkpoints.
-        situation: what stands.
-        lasting: the checkpoint files that have the hires pass's modules for the whole job.
-    """
-    vaes, hires, second = situation.vaes, situation.hires, roles.second.filename
-    own = own_modules(hires, roles.own, vaes.files, is_apart(vaes, roles, situation.facts))
-    if not vaes.are_modules or own is None or {*own} == {*hires.modules}:
-        return set()
-    others = {known.filename for role, known in cast if role != SECOND}
-    return ({second} & others) - {*lasting}
 
 
 def dropped(situation: Situation, roles: Roles) -> Iterator[str]:

@@ -14,11 +14,11 @@ from lib_multipass.memory.working import estimate, second_pass_pixels
 from lib_multipass.plan import aiming, crossing, hires, unshared, vae_choice
 from lib_multipass.plan import args as fields
 from lib_multipass.plan.args import AUTOMATIC_VAE, SAME_AS_SECOND, SAME_MODULES, SAME_VAE
-from lib_multipass.plan.bare import lacking_modules
 from lib_multipass.plan.borrowing import borrowed
 from lib_multipass.plan.detailer import enabled_tabs
 from lib_multipass.plan.forecast import FACES, FIRST, REFINER, SECOND, Forecast
 from lib_multipass.plan.keeping import forecast, keeping
+from lib_multipass.plan.modules import lacking_modules, twofold
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.plan.order import Order, order
 from lib_multipass.plan.roles import Roles
@@ -105,8 +105,7 @@ def decide(roles: Roles, situation: Situation) -> Plan:
     estimated = _estimate(job, situation.machine)
     crossed, other = why and f"{why}, so {instead} was used.", hires.other_choice(situation.hires, roles)
     made_with = _vaes(roles, situation, aimed, foreign, declared.get(hires.HIRES_MODULES))
-    twofold = aiming.twofold(cast, roles, situation, made_with.modules)
-    kept = keeping(situation, in_use, roles.args.keep, estimated, twofold)
+    kept = keeping(situation, in_use, roles.args.keep, estimated, twofold(cast, roles, situation, made_with.modules))
     ordered = order(roles, situation, cast, kept, job.get("n_iter") or 1)
     left = (_foreign_vae(roles, vaes, foreign), aiming.left_encoders(roles, situation, aimed, made_with.modules))
     warnings = [*_warnings(roles, situation, job, why and f"{why}; {instead} will be used."), about_refiner]
@@ -241,7 +240,7 @@ def _warnings(roles: Roles, situation: Situation, job: Mapping[str, Any], crosse
             f"The SD VAE {situation.vaes.fixed_name} will not be put on {roles.second.name_for_extra}, which has "
             "another latent space."
         )
-    yield from lacking_modules(situation, roles)
+    yield from lacking_modules(roles, situation)
     if not hires.lets_latents_cross(job.get("hr_upscaler"), situation.hires, base, second):
         yield "A latent upscaler cannot lead from one of these architectures to the other."
     elif crossed:

@@ -84,8 +84,7 @@ def _models(known: Mapping[str, Model], in_use: Sequence[Checkpoint], twofold: C
 
 def _in_sets(model: Model, needed: int) -> Model:
     """A model that the job has so many of, with other modules each: it makes what is missing, and lets go of others."""
-    size = model.size // model.sets
-    more = max(0, needed - model.sets)
+    size, more = model.size_of_one, max(0, needed - model.sets)
     return replace(model, size=size * min(model.sets, needed), copies=model.copies + more * size)
 
 
@@ -159,7 +158,7 @@ def _passes(situation: Situation, roles: Sequence[tuple[str, Checkpoint]], again
             role,
             situation.models[file].name,
             situation.facts[file].architecture,
-            situation.models[file].size // situation.models[file].sets,
+            situation.models[file].size_of_one,
             is_kept=role in again,
         )
         for (role, file), known in made.items()

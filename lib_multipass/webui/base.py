@@ -165,7 +165,7 @@ WITHIN = {
         "bytes_beside": "bytes of RAM of a loaded model's weights that are on the device at the same time",
     },
     "files": {
-        "encoders": "bytes of text encoders that a checkpoint has from these modules, and whose a kept model shares",
+        "encoders": "bytes of text encoders that a checkpoint has from these modules; a name if kept models share them",
         "loading": "how the webui loads a checkpoint",
         "read_bytes": "bytes of RAM that a file takes while it is loaded",
     },

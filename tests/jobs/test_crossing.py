@@ -19,6 +19,10 @@ MARKS = {
         "conditioner.embedders.0.model.ln_final.weight": [1280],
         "first_stage_model.x": [1],
     },
+    "stub-klein": {"double_blocks.0.img_attn.qkv.weight": [2, 2], "double_stream_modulation_img.lin.weight": [2, 2]},
+    "stub-chroma": {"double_blocks.0.img_attn.qkv.weight": [2, 2], "distilled_guidance_layer.norms.0.scale": [2]},
+    "stub-z-image": {"cap_pad_token": [1, 2]},
+    "stub-qwen": {"txt_norm.weight": [2]},
     "stub-lora": {"lora_unet_x.lora_down.weight": [2, 2]},
 }
 
@@ -81,6 +85,17 @@ def test_checkpoints_that_cannot_make_their_pass_are_refused(pair, stubs):
     assert "First-pass checkpoint: the architecture of stub-flux.safetensors is Flux" in detail(
         pair, **base("stub-flux"), **on_b
     )
+
+
+NEWER = {"stub-klein": "Flux.2", "stub-chroma": "Chroma", "stub-z-image": "Z-Image", "stub-qwen": "Qwen-Image"}
+
+
+def test_architectures_that_forge_neo_alone_knows_are_refused_elsewhere(pair, stubs):
+    if pair.ours.webui.kind.vaes_are_modules:
+        pytest.skip("Forge Neo knows them")
+    for name, architecture in NEWER.items():
+        told = detail(pair, alwayson_scripts=multipass(True, name))
+        assert f"the architecture of {name}.safetensors is {architecture}, which this webui cannot load" in told
 
 
 def test_sd3_is_refused_where_the_webui_does_not_know_it(pair, stubs):
