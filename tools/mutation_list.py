@@ -6,6 +6,7 @@ from tools.mutation import AS_BEFORE, AT_ONCE, ENDINGS, ROWS, SECOND, UNDOING, M
 from tools.mutation_ends import CLEARING_UP
 from tools.mutation_fast import FAST_SWAPS
 from tools.mutation_neo import OF_NEO
+from tools.mutation_ready import MADE_READY
 from tools.mutation_stages import KEPT_STAGES
 from tools.mutation_undoing import FINALLY, RELOADING
 
@@ -58,8 +59,8 @@ THREADS = [
     Mutation(
         "the-reader-goes-on-after-a-job",
         "passes/ahead.py",
-        "        self._next = None\n        self.reader.stop()",
-        "        self._next = None",
+        "        self._next = self._ready = None\n        self.reader.stop()",
+        "        self._next = self._ready = None",
         (ROWS,),
     ),
     Mutation(
@@ -210,4 +211,16 @@ EDGES = [
     ),
 ]
 
-MUTATIONS = [*LOCKS, *THREADS, *CLEARING_UP, *FINALLY, *RELOADING, *JOBS, *EDGES, *KEPT_STAGES, *OF_NEO, *FAST_SWAPS]
+MUTATIONS = [
+    *LOCKS,
+    *THREADS,
+    *CLEARING_UP,
+    *FINALLY,
+    *RELOADING,
+    *JOBS,
+    *EDGES,
+    *KEPT_STAGES,
+    *OF_NEO,
+    *FAST_SWAPS,
+    *MADE_READY,
+]

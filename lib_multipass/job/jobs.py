@@ -51,7 +51,7 @@ class Job:
             FirstPass(is_shown=self.plan.roles.args.show_first_pass),
             PutOff(p, self.plan, allowance),
             Stages(self.plan.not_kept, allowance),
-            Ahead(self.plan.in_use),
+            Ahead(self.plan.in_use, _to_stay_free(self.plan)),
         ):
             self._enter(part)
 
@@ -90,6 +90,12 @@ class Job:
             self._stack.callback(self._leave, part)
         if not failed and running.job is self:
             running.end()
+
+
+def _to_stay_free(plan: Plan) -> int:
+    """Bytes of RAM that stay for a swap: the reserve, and room for the checkpoint that is parked there."""
+    sizes = [known.bytes for known in plan.forecast.checkpoints]
+    return plan.forecast.memory.ram_reserve + max(sizes, default=0)
 
 
 def leave() -> None:

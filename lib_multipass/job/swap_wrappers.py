@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
+from lib_multipass.passes.ahead import Ahead
 from lib_multipass.passes.control import Control
 from lib_multipass.passes.first_pass import puts_off
 from lib_multipass.passes.gauge import swap_failed
@@ -69,6 +70,9 @@ def counted(original: Callable) -> Callable:
             progress = running.part(Progress)
             if progress is not None:
                 progress.loading(checkpoint_info)
-        return host.swaps.completed(checkpoint_info, original(checkpoint_info, *args, **kwargs), cached)
+        state, ahead = original(checkpoint_info, *args, **kwargs), running.part(Ahead)
+        if ahead is not None and running.is_swapping and not cached:
+            state = ahead.handed_out(checkpoint_info, state)
+        return host.swaps.completed(checkpoint_info, state, cached)
 
     return get_checkpoint_state_dict

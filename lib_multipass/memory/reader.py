@@ -22,6 +22,9 @@ CHUNK = 2 * 1024 * 1024
 
 LOWEST_PRIORITY = 19
 
+GoesOn = Callable[[], bool]
+Then = Callable[[GoesOn], object]
+
 LONGEST_CHUNK = 2.0
 """Seconds; how long a stop waits for the chunk that is being read (a network drive may never answer)."""
 
@@ -65,13 +68,14 @@ class Reader:
         reading = self._reading
         return None if reading is None else reading.digest()
 
-    def start(self, path: str, hashing: bool, keep_going: Callable[[], bool]) -> None:
+    def start(self, path: str, hashing: bool, keep_going: GoesOn, then: Then | None = None) -> None:
         """Read a file in the background; if it is the one that was started last, nothing changes.
 
         Args:
             path: the file. If it cannot be read, a line in the log says why, and that is all.
             hashing: whether its hash is wanted.
             keep_going: asked before every chunk, in the reading thread; once it says no, reading ends.
+            then: called there when all of the file was read, with what it has to ask as often, in the same way.
         """
         with self._lock:
             if self.path == path:
@@ -79,7 +83,7 @@ class Reader:
             self.stop()
             atexit.register(self.stop)
             self._reading, self._stop = _Reading(path, hashing), threading.Event()
-            work = (self._reading, self._stop, keep_going)
+            work = (self._reading, self._stop, keep_going, then)
             self._thread = threading.Thread(target=_read, args=work, name="multipass-reader", daemon=True)
             self._thread.start()
 
@@ -96,7 +100,8 @@ class Reader:
         with self._lock:
             if reading is not self._reading:
                 return None
-            self._halt(None)
+            if not reading.is_over:
+                self._halt(None)
             while reading.step():
                 pass
             return reading.digest()
@@ -132,11 +137,11 @@ class _Reading:
         self._buffer = memoryview(b"")
         self._state: tuple[int, int] | None = None
         self._count = 0
-        self._ended = False
+        self.is_over = False
 
     def step(self) -> bool:
         """Read a chunk; False if the file has ended or cannot be read."""
-        if self._ended:
+        if self.is_over:
             return False
         try:
             count = self._next_chunk()
@@ -158,9 +163,14 @@ class _Reading:
             self._buffer = memoryview(bytearray(CHUNK))
         return self._file.readinto(self._buffer)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the file was read."""
+        return self.is_over and self._state is not None and self._count == self._state[0]
+
     def digest(self) -> str | None:
         """The hash, if the whole file was read for it and is still the same."""
-        if not (self.hashing and self._ended and self._state and self._count == self._state[0]):
+        if not (self.hashing and self.is_whole):
             return None
         with suppress(OSError):
             return self._hash.hexdigest() if _state_of(self.path) == self._state else None
@@ -168,7 +178,7 @@ class _Reading:
 
     def close(self) -> None:
         """Read no more."""
-        self._ended = True
+        self.is_over = True
         self._buffer = memoryview(b"")
         if self._file is not None:
             self._file.close()
@@ -179,10 +189,17 @@ def _state_of(path: str) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _read(reading: _Reading, stop: threading.Event, keep_going: Callable[[], bool]) -> None:
+def _read(reading: _Reading, stop: threading.Event, keep_going: GoesOn, then: Then | None) -> None:
     rest = _give_way(stop)
+
+    def goes_on() -> bool:
+        rest()
+        return not stop.is_set() and keep_going()
+
     while not stop.is_set() and keep_going() and reading.step():
         rest()
+    if then is not None and reading.is_whole and goes_on():
+        then(goes_on)
 
 
 def _give_way(stop: threading.Event) -> Callable[[], object]:

@@ -22,13 +22,16 @@ from lib_multipass.words import log
 class Ahead(Part):
     """What the running job reads ahead."""
 
-    def __init__(self, in_use: Sequence[Checkpoint]) -> None:
+    def __init__(self, in_use: Sequence[Checkpoint], beside: int = 0) -> None:
         """
         Args:
             in_use: the job's checkpoints in the order of their use.
+            beside: bytes of RAM that shall stay free until the next swap.
         """
         self.reader = Reader()
-        self._in_use = in_use
+        self._in_use, self._beside = in_use, beside
+        self._ready: Any = None
+        """What makes the weights ready of what was read last; None where nothing does."""
         self._next: Checkpoint | None = None
         """What was read last."""
 
@@ -50,8 +53,19 @@ class Ahead(Part):
             return
         # Beside the file's bytes, the swap needs room for the model that is made from them.
         if worth_reading(size, host.hardware.ram_free(), size, hash_known):
-            self._next = wanted
-            self.reader.start(wanted.filename, not hash_known, lambda: not host.status.is_interrupted())
+            self._next, self._ready = wanted, self._made_ready(wanted)
+            then = self._ready and self._ready.make
+            self.reader.start(wanted.filename, not hash_known, lambda: not host.status.is_interrupted(), then)
+
+    def _made_ready(self, wanted: Checkpoint) -> Any:
+        """What makes its weights ready; None for the first pass's checkpoint, which may not be needed again."""
+        is_first = wanted.filename == self._in_use[0].filename
+        return None if is_first else host.files.made_ready(wanted, self._beside)
+
+    def handed_out(self, checkpoint: Checkpoint, state: Any) -> Any:
+        """The state dict that the webui has read for a swap, with those of its weights that were made ready."""
+        ready = self._ready
+        return state if ready is None or ready.path != checkpoint.filename else ready.hand_out(state)
 
     def end(self) -> None:
         """End reading; a hash that is ready and was not asked for goes to the webui now."""
@@ -60,7 +74,7 @@ class Ahead(Part):
                 host.hashes.store(self._next)
         except Exception:
             log.exception("the hash of %s could not be stored", self._next.filename)
-        self._next = None
+        self._next = self._ready = None
         self.reader.stop()
 
 

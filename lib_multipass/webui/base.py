@@ -37,6 +37,7 @@ ROOMS = {
     "files": {
         "facts_of": "what a checkpoint's file is",
         "loaded_size": "bytes that it takes once loaded",
+        "made_ready": "what makes its weights ready while an earlier pass is made; None where that saves nothing",
     },
     "models": {
         "loaded": "the loaded models, each with its ``sd_checkpoint_info``",

@@ -14,11 +14,11 @@ def started(host, monkeypatch):
     assert host.loaded == [A]
     begun = []
 
-    def start(self, path, hashing, keep_going):
+    def start(self, path, hashing, keep_going, *then):
         begun.append(
             (host.sd_models.get_closet_checkpoint_match(path.replace("\\", "/").rpartition("/")[2]), host.loaded)
         )
-        original(self, path, hashing, keep_going)
+        original(self, path, hashing, keep_going, *then)
 
     original = Reader.start
     monkeypatch.setattr(Reader, "start", start)

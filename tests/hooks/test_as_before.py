@@ -24,6 +24,7 @@ from support.stage import ANEW, ENDINGS, FAILED, FINISHED, KEPT, ONE, OWN, REFUS
 PARTS = ("Ahead", "Control", "FirstPass", "Gauge", "Keys", "PassVae", "Progress", "PutOff", "Stages", "Tags")
 AT_ONCE = {
     "Ahead._next": "Ahead.end",
+    "Ahead._ready": "Ahead.end",
     "Ahead.reader._reading": "Ahead.end",
     "FirstPass.sampling": "finally of first_pass.watched",
     **{f"Job.parts.{part}": "Job._leave" for part in PARTS},
@@ -325,4 +326,4 @@ def test_what_a_job_changes_is_in_a_row(stage_of: Callable[[str], Stage], loaded
     assert beyond(found - own, AT_ONCE, UNTIL_OTHER_JOBS, FOR_GOOD, WITH_THE_JOB, OF_THE_WEBUI) == set()
     # A row for what never changes would prove nothing; a thread may have ended before anybody looked.
     unseen = {row for row in AT_ONCE if not in_rows(found, [row])} - {"threads"}
-    assert unseen == ({"Ahead._next", "Ahead.reader._reading"} if loaded == KEPT else set())
+    assert unseen == ({"Ahead._next", "Ahead._ready", "Ahead.reader._reading"} if loaded == KEPT else set())

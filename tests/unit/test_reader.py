@@ -43,7 +43,7 @@ def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def held(reader_, path, chunks=2, hashing=True):
+def held(reader_, path, chunks=2, hashing=True, then=None):
     """Start reading a file and hold its thread after so many chunks; returns the event that lets it go on."""
     arrived, go_on, asked = threading.Event(), threading.Event(), []
 
@@ -54,7 +54,7 @@ def held(reader_, path, chunks=2, hashing=True):
             go_on.wait(20)
         return True
 
-    reader_.start(str(path), hashing, keep_going)
+    reader_.start(str(path), hashing, keep_going, then)
     assert arrived.wait(20)
     return go_on
 
@@ -267,3 +267,61 @@ def test_the_end_of_the_process_does_not_wait(file, hold):
 )
 def test_worth_reading(file_bytes, available, hash_known, worth):
     assert worth_reading(file_bytes, available, 2 * GB, hash_known) is worth
+
+
+@pytest.fixture
+def afterwards():
+    """What is done after reading, until somebody ends it; ``begun`` and ``ended`` say how far it is."""
+
+    class Afterwards:
+        def __init__(self):
+            self.begun, self.ended = threading.Event(), threading.Event()
+
+        def __call__(self, goes_on):
+            self.begun.set()
+            while goes_on():
+                time.sleep(0.001)
+            self.ended.set()
+
+    return Afterwards()
+
+
+def test_what_comes_after_reading(reading, file):
+    seen = []
+    reading.start(str(file), True, always, lambda goes_on: seen.append((reading.digest, goes_on())))
+    assert reading.wait(20)
+    assert seen == [(sha256(file), True)]
+
+
+def test_whoever_needs_the_hash_does_not_end_it(reading, file, afterwards):
+    reading.start(str(file), True, always, afterwards)
+    assert afterwards.begun.wait(20)
+    assert reading.finish(str(file)) == sha256(file)
+    assert not afterwards.ended.wait(0.1)
+    reading.stop()
+    assert afterwards.ended.is_set()
+    assert threads() == []
+
+
+def test_it_ends_with_what_keeps_it_going(reading, file, afterwards):
+    goes = [True]
+    reading.start(str(file), True, lambda: goes[0], afterwards)
+    assert afterwards.begun.wait(20)
+    goes[0] = False
+    assert reading.wait(20)
+    assert afterwards.ended.is_set()
+
+
+@pytest.mark.parametrize("why", ["stopped", "not going on", "no file"])
+def test_it_does_not_come_after_a_beginning(reading, file, afterwards, why):
+    if why == "stopped":
+        go_on = held(reading, file, chunks=2, then=afterwards)
+        threading.Timer(0.1, go_on.set).start()
+        reading.stop()
+    elif why == "not going on":
+        reading.start(str(file), True, lambda: False, afterwards)
+    else:
+        file.unlink()
+        reading.start(str(file), True, always, afterwards)
+    assert reading.wait(20)
+    assert not afterwards.begun.is_set()

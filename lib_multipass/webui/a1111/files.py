@@ -13,7 +13,7 @@ from lib_multipass.memory import loaded
 from lib_multipass.memory.footprint import Loading, loaded_bytes, most_backup_bytes, resident_bytes
 from lib_multipass.memory.headers import REFINER, SDXL, Facts, remembered
 from lib_multipass.plan.names import Checkpoint
-from lib_multipass.webui.a1111 import features, hardware
+from lib_multipass.webui.a1111 import features, hardware, ready
 from lib_multipass.webui.base import host
 
 
@@ -54,6 +54,11 @@ def note_model(model: Any) -> None:
         # Both leave out what stands there under two names, as SDXL's text encoders do.
         tensors = chain(model.named_parameters(), model.named_buffers())
         loaded.note(path, _described(tensors))
+
+
+def made_ready(checkpoint: Checkpoint, beside: int) -> ready.Ready | None:
+    """What makes a checkpoint's weights ready before it is loaded, see :func:`ready.ready_for`."""
+    return ready.ready_for(checkpoint, beside)
 
 
 def _tells(facts: Facts) -> bool:

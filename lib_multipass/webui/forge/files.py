@@ -84,6 +84,10 @@ def loading(facts: Facts, other_vae: bool = False) -> Loading:
     )
 
 
+def made_ready(_checkpoint: Checkpoint, _beside: int) -> None:
+    """Nothing: this webui's models take the memory of what was read."""
+
+
 def read_bytes(checkpoint: Checkpoint, facts: Facts) -> int:
     """Bytes of RAM that a checkpoint's file takes while the webui loads it; a ``.safetensors`` is mapped."""
     return 0 if checkpoint.filename.lower().endswith(".safetensors") else facts.file_bytes

@@ -5,7 +5,7 @@ import torch
 
 cpu = torch.device("cpu")
 device = torch.device("cpu")
-dtype = dtype_vae = torch.float32
+dtype = dtype_vae = dtype_unet = torch.float32
 fp8 = unet_needs_upcast = False
 autocast = contextlib.nullcontext
 

@@ -1,0 +1,154 @@
+"""A checkpoint's weights as the webui will have them in memory, made from its file while an earlier pass samples.
+
+When the webui loads a file, it copies each weight into the model and gives the model its dtype afterwards, or converts
+it on the way (``load_model`` and ``load_model_weights``, 1.6.0 to 1.10.1; ``LoadStateDictOnMeta``). For weights that
+will lie in RAM that is half of a first swap, and all of it can be done before. No module is made here, and nothing of
+the webui is called: only the file is read, and only tensors are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from modules import devices, shared
+
+from lib_multipass.memory.headers import state_of
+from lib_multipass.plan.names import Checkpoint
+from lib_multipass.webui.a1111 import forge_models
+from lib_multipass.webui.base import host
+from lib_multipass.words import log, reason_of
+
+SLICE = 16 * 1024 * 1024
+"""Bytes of a file that are converted at once, at most."""
+_WHERE = ("model.diffusion_model.", "cond_stage_model.", "conditioner.")
+"""Where the webui gives all weights one dtype. A VAE keeps its own, or gets another later."""
+_SAMPLES = 16
+
+
+class Ready:
+    """The weights of one file.
+
+    ``make`` runs in a thread of its own, ``hand_out`` in the job's.
+    """
+
+    def __init__(self, path: str, dtype: torch.dtype, all_of_it: bool, beside: int) -> None:
+        """
+        Args:
+            path: a ``.safetensors``.
+            dtype: what the webui will give the weights of the diffusion model and of the text encoders.
+            all_of_it: whether weights that have this dtype are worth it, too: those that will lie in RAM.
+            beside: bytes of RAM that shall stay free.
+        """
+        self.path, self._dtype, self._all, self._beside = path, dtype, all_of_it, beside
+        self._state = state_of(path)
+        self._made: dict[str, torch.Tensor] = {}
+        self._is_over = False
+
+    def make(self, keep_going: Callable[[], bool]) -> None:
+        """Make one weight after the other, until somebody wants them.
+
+        Args:
+            keep_going: asked before every slice; once it says no, this ends.
+        """
+        try:
+            self._make(keep_going)
+        except Exception as error:
+            log.info("%s could not be made ready ahead: %s", self.path, reason_of(error))
+
+    def _make(self, keep_going: Callable[[], bool]) -> None:
+        from safetensors import safe_open
+
+        with safe_open(self.path, framework="pt", device="cpu") as file:
+            names = [name for name in file.keys() if name.startswith(_WHERE)]  # noqa: SIM118 - it is no dict
+            free, taken = host.hardware.ram_free(), 0
+            for name in names:
+                stored = file.get_tensor(name)
+                if not self._is_worth_it(stored):
+                    continue
+                made = torch.empty(stored.shape, dtype=self._dtype)
+                taken += made.numel() * made.element_size()
+                if free is None or taken > free - self._beside:
+                    return
+                for piece, source in _pieces(made, stored):
+                    if self._is_over or not keep_going():
+                        return
+                    piece.copy_(source)
+                self._made[name] = made
+
+    def _is_worth_it(self, stored: torch.Tensor) -> bool:
+        """Whether it is a weight, and not a buffer that may have a dtype of its own."""
+        return stored.is_floating_point() and stored.dim() > 1 and (self._all or stored.dtype != self._dtype)
+
+    def hand_out(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """What the webui has read of this file, with what was made in the place of what it was made from.
+
+        Nothing more is made from now on, and what was made is not kept here.
+        """
+        self._is_over = True
+        made = dict(self._made)
+        self._made.clear()
+        if not made or state_of(self.path) != self._state:
+            return dict(state)
+        lends = not host.fast_swaps.are_on()  # whose memory is to stay the parameters'
+        fits = {name: tensor for name, tensor in made.items() if _is_made_from(tensor, state.get(name))}
+        return {**state, **({name: tensor.as_subclass(Lent) for name, tensor in fits.items()} if lends else fits)}
+
+
+class Lent(torch.Tensor):
+    """A weight that nobody else needs: a parameter of its like that it is copied into takes its memory instead."""
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """What torch calls in the place of any of its functions, see *Extending PyTorch* in its documentation."""
+        with torch._C.DisableTorchFunctionSubclass():
+            if function is torch.Tensor.copy_ and len(args) > 1 and _can_take(*args[:2]):
+                args[0].data = args[1].as_subclass(torch.Tensor)
+                return args[0]
+            result = function(*args, **(kwargs or {}))
+            # A parameter can be made of a tensor of a kind of its own only if that stays so (``torch.nn.Parameter``).
+            return result.as_subclass(cls) if function is torch.Tensor.detach else result
+
+
+def _can_take(parameter: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether a parameter is to the letter like a weight that is in no model yet, and nobody's view."""
+    if not isinstance(parameter, torch.nn.Parameter) or isinstance(weight, torch.nn.Parameter):
+        return False
+    if parameter.is_inference() or parameter._base is not None:
+        return False
+    alike = all(getattr(parameter, what) == getattr(weight, what) for what in ("shape", "dtype", "device"))
+    return alike and parameter.is_contiguous() and weight.is_contiguous()
+
+
+def _pieces(made: torch.Tensor, stored: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    size = SLICE // max(made.element_size(), stored.element_size())
+    return zip(made.flatten().split(size), stored.flatten().split(size), strict=True)
+
+
+def _is_made_from(made: torch.Tensor, stored: torch.Tensor | None) -> bool:
+    """Whether a weight is what was read; an extension may have changed that on the way. A few elements tell."""
+    if stored is None or stored.shape != made.shape or stored.device != made.device:
+        return False
+    step = max(1, made.numel() // _SAMPLES)
+    return torch.equal(made.flatten()[::step], stored.flatten()[::step].to(made.dtype))
+
+
+def ready_for(checkpoint: Checkpoint, beside: int) -> Ready | None:
+    """What makes the weights of a checkpoint ready before it is loaded; None where that saves nothing.
+
+    Args:
+        checkpoint: one that is not loaded.
+        beside: bytes of RAM that shall stay free.
+    """
+    options, path = shared.opts, checkpoint.filename
+    # What the webui keeps of a file, or reads into VRAM or without mapping it, is not to be anything else.
+    left_alone = getattr(options, "sd_checkpoint_cache", 0) > 0 or getattr(
+        options, "disable_mmap_load_safetensors", False
+    )
+    if left_alone or shared.weight_load_location is None or forge_models.webui_moves_them():
+        return None
+    if not path.lower().endswith(".safetensors"):
+        return None
+    lies_in_ram = devices.device.type == "cpu" or host.hardware.is_split(host.files.facts_of(checkpoint))
+    return Ready(path, devices.dtype_unet, lies_in_ram, beside)

@@ -1,0 +1,383 @@
+"""The weights of the next checkpoint, made ready while the pass before it samples, inside jobs of the miniature."""
+
+import itertools
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import safetensors.torch
+import torch
+
+from lib_multipass.memory import reader
+from lib_multipass.passes import ahead as ahead_of_time
+from lib_multipass.plan.our_settings import READ_AHEAD
+from lib_multipass.state import running
+
+B = "beta"
+NUMBER = itertools.count()
+UNET, TEXT, VAE = "model.diffusion_model.", "cond_stage_model.", "first_stage_model."
+
+
+@pytest.fixture
+def ready(host):
+    """The module, once a webui serves."""
+    from lib_multipass.webui.a1111 import ready
+
+    host.run(host.job())
+    return ready
+
+
+@pytest.fixture
+def newcomer(host, ready):
+    """Makes checkpoints that were never used, of a dtype, and with changes; they go at the end."""
+    made = []
+
+    def make(dtype=torch.float32, suffix=".safetensors", **changed):
+        beta = host.sd_models.get_closet_checkpoint_match(B)
+        made.append(Path(beta.filename).with_name(f"ready-{next(NUMBER)}{suffix}"))
+        tensors = safetensors.torch.load_file(beta.filename)
+        tensors = {name: tensor.to(dtype) for name, tensor in tensors.items()}
+        safetensors.torch.save_file({**tensors, **changed}, made[-1])
+        host.sd_models.list_models()
+        return host.sd_models.get_closet_checkpoint_match(made[-1].name)
+
+    yield make
+    host.run(host.job())
+    for path in made:
+        path.unlink(missing_ok=True)
+    host.sd_models.list_models()
+
+
+@pytest.fixture
+def handed_out(ready, monkeypatch):
+    """The names of the weights that were handed out, swap by swap; a first pass waits until all are made."""
+    taken, read, hand_out = [], ahead_of_time.Ahead.read, ready.Ready.hand_out
+
+    def read_and_wait(self):
+        read(self)
+        assert self.reader.wait(20)
+
+    def noted(self, state):
+        result = hand_out(self, state)
+        taken.append({name for name, tensor in result.items() if tensor is not state[name]})
+        return result
+
+    monkeypatch.setattr(ahead_of_time.Ahead, "read", read_and_wait)
+    monkeypatch.setattr(ready.Ready, "hand_out", noted)
+    return taken
+
+
+def always():
+    return True
+
+
+def made_of(ready, checkpoint, dtype=torch.float32, all_of_it=True, beside=0, keep_going=always):
+    """What was made of a file."""
+    one = ready.Ready(checkpoint.filename, dtype, all_of_it, beside)
+    one.make(keep_going)
+    return one
+
+
+def stored_in(checkpoint):
+    return safetensors.torch.load_file(checkpoint.filename)
+
+
+def worth_it(tensors):
+    return {name for name, tensor in tensors.items() if tensor.dim() > 1 and name.startswith((UNET, TEXT))}
+
+
+def pixels(host, name):
+    return host.run(host.job(True, name)).images[0].tobytes()
+
+
+def test_a_swap_takes_what_was_made(host, ready, newcomer, handed_out, monkeypatch):
+    one, other = newcomer(), newcomer()
+    with_it = pixels(host, one.name)
+    assert handed_out == [worth_it(stored_in(one))] != [set()]
+    monkeypatch.setitem(host.shared.opts.data, READ_AHEAD, False)
+    assert pixels(host, other.name) == with_it
+    assert len(handed_out) == 1
+
+
+def test_parameters_take_its_memory(host, ready, newcomer, handed_out, monkeypatch):
+    places, hand_out = {}, ready.Ready.hand_out
+
+    def noted(self, state):
+        result = hand_out(self, state)
+        places.update({name: tensor.data_ptr() for name, tensor in result.items() if type(tensor) is ready.Lent})
+        return result
+
+    monkeypatch.setattr(ready.Ready, "hand_out", noted)
+    host.run(host.job(True, newcomer().name))
+    parameters = dict(host.sd_models.model_data.sd_model.named_parameters())
+    assert places
+    assert {name: parameters[name].data_ptr() for name in places} == places
+    assert {type(parameter) for parameter in parameters.values()} == {torch.nn.Parameter}
+
+
+def test_what_moves_fast_keeps_its_own_memory(host, ready, newcomer, monkeypatch):
+    checkpoint = newcomer()
+    one = made_of(ready, checkpoint)
+    monkeypatch.setattr(ready.host, "fast_swaps", SimpleNamespace(are_on=lambda: True))
+    assert {type(tensor) for tensor in one.hand_out(stored_in(checkpoint)).values()} == {torch.Tensor}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("wanted", [torch.float16, torch.float32])
+def test_weights_are_what_the_webui_would_make_of_them(ready, newcomer, dtype, wanted):
+    checkpoint = newcomer(dtype)
+    stored = stored_in(checkpoint)
+    made = made_of(ready, checkpoint, wanted).hand_out(stored)
+    for name, tensor in stored.items():
+        expected = tensor.to(wanted) if name in worth_it(stored) else tensor
+        assert made[name].dtype == expected.dtype
+        assert torch.equal(made[name], expected)
+
+
+def test_where_nothing_lies_in_ram_only_what_has_another_dtype_is_made(ready, newcomer):
+    checkpoint = newcomer(torch.float16)
+    assert made_of(ready, checkpoint, torch.float16, all_of_it=False)._made == {}
+    assert made_of(ready, checkpoint, torch.float32, all_of_it=False)._made.keys() == worth_it(stored_in(checkpoint))
+
+
+def test_at_most_16_mb_at_once(ready, newcomer, monkeypatch):
+    assert ready.SLICE == 16 * 1024 * 1024
+    sizes, pieces = [], ready._pieces
+
+    def noted(made, stored):
+        for piece in pieces(made, stored):
+            sizes.append(max(part.numel() * part.element_size() for part in piece))
+            yield piece
+
+    checkpoint = newcomer(torch.float16)
+    monkeypatch.setattr(ready, "SLICE", 4096)
+    monkeypatch.setattr(ready, "_pieces", noted)
+    made = made_of(ready, checkpoint).hand_out(stored_in(checkpoint))
+    assert max(sizes) == 4096
+    assert all(torch.equal(made[name], tensor.float()) for name, tensor in stored_in(checkpoint).items())
+
+
+def test_a_swap_in_the_middle_takes_what_is_whole(ready, newcomer):
+    checkpoint, answers = newcomer(), iter([True, True, True, False])
+    stored = stored_in(checkpoint)
+    one = made_of(ready, checkpoint, keep_going=lambda: next(answers))
+    assert len(one._made) == 3
+    handed = one.hand_out(stored)
+    assert sum(type(tensor) is ready.Lent for tensor in handed.values()) == 3
+    assert all(torch.equal(handed[name], tensor) for name, tensor in stored.items())
+    assert one._made == {}
+
+
+def test_after_a_swap_nothing_more_is_made(ready, newcomer):
+    checkpoint = newcomer()
+    one, asked = ready.Ready(checkpoint.filename, torch.float32, True, 0), []
+
+    def swaps_at_once():
+        asked.append(one.hand_out(stored_in(checkpoint)))
+        return True
+
+    one.make(swaps_at_once)
+    assert len(asked) == 1
+    assert len(one._made) == 1  # whose turn it was
+
+
+def test_what_an_extension_changes_on_the_way_counts(host, ready, newcomer, handed_out, monkeypatch):
+    """It changes a weight whenever a file is read."""
+    read = host.sd_models.read_state_dict
+
+    def changed(*args, **kwargs):
+        state = read(*args, **kwargs)
+        state[f"{UNET}layout"] = state[f"{UNET}layout"] + 1
+        return state
+
+    one, other = newcomer(), newcomer()
+    monkeypatch.setattr(host.sd_models, "read_state_dict", changed)
+    with_it = pixels(host, one.name)
+    assert handed_out == [worth_it(stored_in(one)) - {f"{UNET}layout"}]
+    monkeypatch.setitem(host.shared.opts.data, READ_AHEAD, False)
+    assert pixels(host, other.name) == with_it
+
+
+@pytest.mark.parametrize("change", ["gone", "another shape"])
+def test_what_the_webui_does_not_read_so_is_left_out(ready, newcomer, change):
+    checkpoint = newcomer()
+    stored, name = stored_in(checkpoint), f"{UNET}layout"
+    one = made_of(ready, checkpoint)
+    read = dict(stored)
+    del read[name]
+    if change == "another shape":
+        read[name] = stored[name].flatten()
+    handed = one.hand_out(read)
+    assert {known for known, tensor in handed.items() if tensor is not stored[known]} >= worth_it(stored) - {name}
+    assert handed.get(name) is read.get(name)
+
+
+def test_a_file_that_changed_is_read_by_the_webui(ready, newcomer):
+    checkpoint = newcomer()
+    one, stored = made_of(ready, checkpoint), stored_in(checkpoint)
+    with Path(checkpoint.filename).open("ab") as file:
+        file.write(b"changed")
+    assert one.hand_out(stored) == stored
+    assert one._made == {}
+
+
+def test_without_room_nothing_is_made(ready, newcomer, monkeypatch):
+    from lib_multipass.webui.a1111 import hardware
+
+    checkpoint = newcomer()
+    weights = {
+        name: tensor for name, tensor in stored_in(checkpoint).items() if name in worth_it(stored_in(checkpoint))
+    }
+    needed = sum(tensor.numel() * 4 for tensor in weights.values())
+    for free, count in ((None, 0), (needed + 6, len(weights) - 1), (needed + 7, len(weights))):
+        monkeypatch.setattr(hardware, "ram_free", lambda free=free: free)
+        assert len(made_of(ready, checkpoint, beside=7)._made) == count
+
+
+def test_the_reserve_and_the_largest_checkpoint_stay_free(host, ready, newcomer, monkeypatch):
+    asked, ready_for = [], ready.ready_for
+
+    def noted(checkpoint, beside):
+        asked.append(beside - max(known.bytes for known in running.job.plan.forecast.checkpoints))
+        return ready_for(checkpoint, beside)
+
+    monkeypatch.setattr(ready, "ready_for", noted)
+    monkeypatch.setitem(host.shared.opts.data, "multipass_ram_reserve", 1)
+    host.run(host.job(True, newcomer().name))
+    assert asked == [10**9]
+
+
+def test_a_file_that_cannot_be_read_is_left_to_the_webui(ready, newcomer, caplog):
+    checkpoint = newcomer()
+    stored = stored_in(checkpoint)
+    Path(checkpoint.filename).write_bytes(b"no header")
+    with caplog.at_level("INFO"):
+        assert made_of(ready, checkpoint).hand_out(stored) == stored
+    assert "could not be made ready" in caplog.text
+
+
+def left_alone(host, monkeypatch):
+    """Where nothing is made ready, by name."""
+    from lib_multipass.webui.a1111 import forge_models
+
+    options = ("sd_checkpoint_cache", 1), ("disable_mmap_load_safetensors", True)
+    return {
+        **{name: lambda name=name, to=to: monkeypatch.setitem(host.shared.opts.data, name, to) for name, to in options},
+        "--lowram": lambda: monkeypatch.setattr(host.shared, "weight_load_location", None),
+        "reForge": lambda: monkeypatch.setattr(forge_models, "webui_moves_them", lambda: True),
+    }
+
+
+@pytest.mark.parametrize("where", ["sd_checkpoint_cache", "disable_mmap_load_safetensors", "--lowram", "reForge"])
+def test_not_where_the_webui_does_otherwise_with_files(host, ready, newcomer, monkeypatch, where):
+    checkpoint = newcomer()
+    assert ready.ready_for(checkpoint, 0) is not None
+    left_alone(host, monkeypatch)[where]()
+    assert ready.ready_for(checkpoint, 0) is None
+
+
+def test_not_of_a_ckpt(ready):
+    assert ready.ready_for(SimpleNamespace(filename="model.ckpt"), 0) is None
+
+
+@pytest.mark.parametrize(
+    ("device", "split", "made"), [("cuda", False, False), ("cuda", True, True), ("cpu", False, True)]
+)
+def test_weights_that_lie_in_ram_are_made_whatever_their_dtype(ready, newcomer, monkeypatch, device, split, made):
+    from lib_multipass.webui.a1111 import hardware
+
+    monkeypatch.setattr(ready.devices, "device", torch.device(device))
+    monkeypatch.setattr(hardware, "is_split", lambda _facts: split)
+    assert ready.ready_for(newcomer(), 0)._all == made
+
+
+def test_the_first_passs_checkpoint_is_read_and_not_made(host, ready, newcomer):
+    """It may not be needed again."""
+    checkpoint, part = newcomer(), None
+    running.job = SimpleNamespace(parts={}, owner=lambda: None, number=0)
+    try:
+        for in_use, made in (
+            ([checkpoint], False),
+            ([host.sd_models.get_closet_checkpoint_match("alpha"), checkpoint], True),
+        ):
+            part = ahead_of_time.Ahead(in_use)
+            part.read()
+            assert part.reader.path == checkpoint.filename
+            assert (part._ready is not None) == made
+            part.end()
+            assert part._ready is None
+    finally:
+        running.job = None
+
+
+def test_nothing_is_made_after_the_end_of_a_job(host, ready, newcomer, monkeypatch):
+    """The reading thread rests before each slice until somebody stops it."""
+    begun, make = threading.Event(), ready.Ready.make
+
+    def make_begun(self, keep_going):
+        begun.set()
+        make(self, keep_going)
+
+    monkeypatch.setattr(reader, "_give_way", lambda stop: lambda: begun.is_set() and stop.wait(20))
+    monkeypatch.setattr(ready.Ready, "make", make_begun)
+    part = ahead_of_time.Ahead([host.sd_models.get_closet_checkpoint_match("alpha"), newcomer()])
+    running.job = SimpleNamespace(parts={}, owner=lambda: None, number=0)
+    try:
+        part.read()
+        assert begun.wait(20)
+        one = part._ready
+        part.end()
+        assert part.reader.wait(0)
+        assert one._made == {}
+    finally:
+        running.job = None
+
+
+def lent(ready, *shape, dtype=torch.float32):
+    return torch.rand(*shape).to(dtype).as_subclass(ready.Lent)
+
+
+def test_a_lent_weight_is_a_tensor_for_all_else(ready):
+    weight = lent(ready, 4, 4)
+    plain = weight.as_subclass(torch.Tensor)
+    for result in (weight + 1, weight.half(), weight.to("meta"), weight.float().clone(), weight[:2]):
+        assert type(result) is torch.Tensor
+    assert weight.to(dtype=None) is weight.to(torch.float32) is weight
+    assert torch.equal(weight * 2, plain * 2)
+
+
+@pytest.mark.parametrize("differs", ["dtype", "layout", "a view", "no parameter", "made for inference"])
+def test_what_is_not_like_it_gets_its_values(ready, differs):
+    weight, base = lent(ready, 4, 6), torch.zeros(4, 6)
+    in_inference = torch.inference_mode if differs == "made for inference" else torch.no_grad
+    with in_inference():
+        target = {
+            "dtype": lambda: torch.nn.Parameter(base.half()),
+            "layout": lambda: torch.nn.Parameter(torch.zeros(6, 4).t()),
+            "a view": lambda: torch.nn.Parameter(base)[:],
+            "no parameter": lambda: base,
+            "made for inference": lambda: torch.nn.Parameter(torch.zeros(4, 6), requires_grad=False),
+        }[differs]()
+    place = target.data_ptr()
+    with in_inference():
+        assert target.copy_(weight) is target
+    assert target.data_ptr() == place != weight.data_ptr()
+    assert torch.equal(target, weight.to(target.dtype))
+
+
+def test_a_parameter_can_be_made_of_a_lent_weight(ready):
+    """As layers do that take what was read as it is; it lends nothing from then on."""
+    weight = lent(ready, 4, 6)
+    made, other = torch.nn.Parameter(weight, requires_grad=False), torch.nn.Parameter(torch.zeros(4, 6))
+    assert made.data_ptr() == weight.data_ptr()
+    with torch.no_grad():
+        other.copy_(made)
+    assert other.data_ptr() != made.data_ptr()
+    assert torch.equal(other, made)
+
+
+def test_nothing_draws_a_random_number(ready, newcomer):
+    checkpoint, before = newcomer(), torch.get_rng_state()
+    made_of(ready, checkpoint).hand_out(stored_in(checkpoint))
+    assert torch.equal(torch.get_rng_state(), before)
