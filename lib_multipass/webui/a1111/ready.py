@@ -22,8 +22,8 @@ from lib_multipass.words import log, reason_of
 
 SLICE = 16 * 1024 * 1024
 """Bytes of a file that are converted at once, at most."""
-_WHERE = ("model.diffusion_model.", "cond_stage_model.", "conditioner.")
-"""Where the webui gives all weights one dtype. A VAE keeps its own, or gets another later."""
+_NOT = ("first_stage_model.", "vae.", "model_ema.")
+"""A VAE keeps its dtype, or gets another one later; averaged weights are not loaded."""
 _SAMPLES = 16
 
 
@@ -33,11 +33,12 @@ class Ready:
     ``make`` runs in a thread of its own, ``hand_out`` in the job's.
     """
 
-    def __init__(self, path: str, dtype: torch.dtype, all_of_it: bool, beside: int) -> None:
+    def __init__(self, path: str, dtype: torch.dtype | None, all_of_it: bool, beside: int) -> None:
         """
         Args:
             path: a ``.safetensors``.
-            dtype: what the webui will give the weights of the diffusion model and of the text encoders.
+            dtype: what the webui will give the weights of the diffusion model and of the text encoders; None for what
+                they are stored in.
             all_of_it: whether weights that have this dtype are worth it, too: those that will lie in RAM.
             beside: bytes of RAM that shall stay free.
         """
@@ -61,13 +62,13 @@ class Ready:
         from safetensors import safe_open
 
         with safe_open(self.path, framework="pt", device="cpu") as file:
-            names = [name for name in file.keys() if name.startswith(_WHERE)]  # noqa: SIM118 - it is no dict
+            names = [name for name in file.keys() if not name.startswith(_NOT)]  # noqa: SIM118 - it is no dict
             free, taken = host.hardware.ram_free(), 0
             for name in names:
                 stored = file.get_tensor(name)
                 if not self._is_worth_it(stored):
                     continue
-                made = torch.empty(stored.shape, dtype=self._dtype)
+                made = torch.empty(stored.shape, dtype=self._dtype or stored.dtype)
                 taken += made.numel() * made.element_size()
                 if free is None or taken > free - self._beside:
                     return
@@ -141,14 +142,22 @@ def ready_for(checkpoint: Checkpoint, beside: int) -> Ready | None:
         checkpoint: one that is not loaded.
         beside: bytes of RAM that shall stay free.
     """
-    options, path = shared.opts, checkpoint.filename
+    keeps, no_map = (getattr(shared.opts, name, 0) for name in ("sd_checkpoint_cache", "disable_mmap_load_safetensors"))
     # What the webui keeps of a file, or reads into VRAM or without mapping it, is not to be anything else.
-    left_alone = getattr(options, "sd_checkpoint_cache", 0) > 0 or getattr(
-        options, "disable_mmap_load_safetensors", False
-    )
-    if left_alone or shared.weight_load_location is None or forge_models.webui_moves_them():
+    if keeps > 0 or no_map or shared.weight_load_location is None:
         return None
-    if not path.lower().endswith(".safetensors"):
-        return None
-    lies_in_ram = devices.device.type == "cpu" or host.hardware.is_split(host.files.facts_of(checkpoint))
-    return Ready(path, devices.dtype_unet, lies_in_ram, beside)
+    if forge_models.webui_moves_them():
+        return in_ram(checkpoint, beside)
+    on_cpu = devices.device.type == "cpu"
+    lies_in_ram = on_cpu or host.hardware.is_split(host.files.facts_of(checkpoint))
+    return _of(checkpoint, devices.dtype_unet, lies_in_ram, beside)
+
+
+def in_ram(checkpoint: Checkpoint, beside: int) -> Ready | None:
+    """The same for webuis that load into RAM and choose dtypes by what is stored: none gets a smaller one here."""
+    return _of(checkpoint, torch.float32 if devices.device.type == "cpu" else None, True, beside)
+
+
+def _of(checkpoint: Checkpoint, dtype: torch.dtype | None, all_of_it: bool, beside: int) -> Ready | None:
+    path = checkpoint.filename
+    return Ready(path, dtype, all_of_it, beside) if path.lower().endswith(".safetensors") else None
