@@ -23,6 +23,7 @@ NEO = (
         for name in ("init", "sample", "sample_hr_pass", "calculate_hr_conds", "close", "hr_checkpoint_name", "hr_cfg")
     ),
     "modules.hashes.calculate_sha256_real",
+    "backend.loader.load_torch_file",
     "modules.errors.report",
     "modules.errors.display",
     "modules.images.save_image",

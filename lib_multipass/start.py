@@ -68,6 +68,7 @@ def wrappers() -> dict[str, Callable[[Callable], Callable]]:
         "close": closing.ending,
         "swap": swap_wrappers.governed,
         "read": swap_wrappers.counted,
+        "file": ahead.with_what_is_ready,
         "first_pass": lambda original: progress.first_pass(first_pass.watched(original)),
         "hires_pass": after_the_swap,
         "sampler": once.sampler_watched,

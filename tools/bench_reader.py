@@ -2,9 +2,10 @@
 
     MULTIPASS_WEBUI=/path/to/webui python dev.py bench reader [pairs of jobs]
 
-Starts that webui on the CPU with SD 1.5 files of 2.1 GB and random weights, which are made on the spot in a temporary
-folder (some 9 GB; TMPDIR says where) and deleted at the end. Each job's second checkpoint is a fresh copy under a new
-name whose bytes were dropped from the system's file cache; jobs with and without ``multipass_read_ahead`` alternate.
+Starts each of the webuis on the CPU with SD 1.5 files of 2.1 GB and random weights, which are made on the spot in a
+temporary folder (some 13 GB; TMPDIR says where) and deleted at the end. Each job's second checkpoint is a fresh copy
+under a new name whose bytes were dropped from the system's file cache; jobs with and without ``multipass_read_ahead``
+alternate. Without it, a swap is the webui's own: hash, read, convert, copy.
 """
 
 from __future__ import annotations
@@ -62,43 +63,52 @@ def measured(server: webuis.Server, name: str, ahead: bool) -> dict[str, float]:
     }
 
 
-def table(rows: dict[str, list[dict[str, float]]]) -> None:
-    keys = list(rows["off"][0])
-    print(f"{'seconds, median (all)':>24}", *(f"{key:>28}" for key in keys))
-    for name, jobs in rows.items():
-        cells = []
-        for key in keys:
-            values = [job[key] for job in jobs]
-            cells.append(f"{statistics.median(values):.2f} ({', '.join(f'{value:.2f}' for value in values)})")
-        print(f"{'read ahead ' + name:>24}", *(f"{cell:>28}" for cell in cells))
-    steps = {name: statistics.median(job["step"] for job in jobs) for name, jobs in rows.items()}
-    change = 100 * (steps["on"] / steps["off"] - 1)
-    print(f"a step of the first pass takes {change:+.1f} % while a file is read (median against median)")
+def row(webui: webuis.Webui, jobs: dict[bool, list[dict[str, float]]]) -> str:
+    """Medians without and with it, and their ratios."""
+
+    def median(ahead: bool, key: str) -> float:
+        return statistics.median(job[key] for job in jobs[ahead])
+
+    cells = [str(webui)]
+    for key in ("swap", "whole job"):
+        off, on = median(False, key), median(True, key)
+        cells += [f"{off:.1f} s", f"{on:.1f} s", f"{on / off:.2f}"]
+    cells.append(f"{100 * (median(True, 'step') / median(False, 'step') - 1):+.0f} %")
+    return f"| {' | '.join(cells)} |"
+
+
+def jobs_of(webui: webuis.Webui, files: Path, data: Path, pairs: int) -> dict[bool, list[dict[str, float]]]:
+    """All jobs of one webui, by whether the file was read ahead."""
+    shutil.copytree(files, data)
+    found: dict[bool, list[dict[str, float]]] = {False: [], True: []}
+    with webuis.running(webui, data, checkpoints=False, environment={"PROBE_TIMES": "1"}) as server:
+        try:
+            for number in range(2 * pairs):
+                ahead = bool(number % 2)
+                fresh_copy(server, f"copy-{number}")
+                found[ahead].append(measured(server, f"copy-{number}", ahead=ahead))
+                print(f"  {webui}, read ahead {ahead}: {found[ahead][-1]}", flush=True)
+        except (RefusedError, ValueError, IndexError):
+            print(server.log[-6000:], file=sys.stderr)
+            raise
+    shutil.rmtree(data)
+    return found
 
 
 def main() -> int:
-    given = webuis.given()
-    if not given:
-        print(f"bench reader needs a real webui: {webuis.HOW_TO_GIVE}.", file=sys.stderr)
+    given, maker = webuis.given(), webuis.maker()
+    if maker is None:
+        print(f"bench reader needs a stock webui among those given: {webuis.HOW_TO_GIVE}.", file=sys.stderr)
         return 2
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
     with tempfile.TemporaryDirectory(prefix="multipass-bench-", ignore_cleanup_errors=True) as folder:
-        data = Path(folder) / "data"
+        files = Path(folder) / "files"
         print("Making two files of 2.1 GB.", flush=True)
-        webuis.make_full_size(given[0], data, "alpha", "beta")
-        with webuis.running(given[0], data, checkpoints=False, environment={"PROBE_TIMES": "1"}) as server:
-            try:
-                rows = {"off": [], "on": []}
-                for number in range(2 * pairs):
-                    name = "on" if number % 2 else "off"
-                    fresh_copy(server, f"copy-{number}")
-                    row = measured(server, f"copy-{number}", ahead=name == "on")
-                    print(f"  {given[0]}, read ahead {name}: {row}", flush=True)
-                    rows[name].append(row)
-            except (RefusedError, ValueError, IndexError):
-                print(server.log[-6000:], file=sys.stderr)
-                raise
-        table(rows)
+        webuis.make_full_size(maker, files, "alpha", "beta")
+        rows = [row(webui, jobs_of(webui, files, Path(folder) / "data", pairs)) for webui in given]
+    print("\n| Median wall time | first swap | ahead | ÷ | whole job | ahead | ÷ | a step of the first pass |")
+    print("|---|---|---|---|---|---|---|---|")
+    print("\n".join(rows))
     return 0
 
 

@@ -72,7 +72,7 @@ def counted(original: Callable) -> Callable:
                 progress.loading(checkpoint_info)
         state, ahead = original(checkpoint_info, *args, **kwargs), running.part(Ahead)
         if ahead is not None and running.is_swapping and not cached:
-            state = ahead.handed_out(checkpoint_info, state)
+            state = ahead.handed_out(checkpoint_info.filename, state)
         return host.swaps.completed(checkpoint_info, state, cached)
 
     return get_checkpoint_state_dict

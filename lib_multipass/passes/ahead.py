@@ -62,10 +62,10 @@ class Ahead(Part):
         is_first = wanted.filename == self._in_use[0].filename
         return None if is_first else host.files.made_ready(wanted, self._beside)
 
-    def handed_out(self, checkpoint: Checkpoint, state: Any) -> Any:
-        """The state dict that the webui has read for a swap, with those of its weights that were made ready."""
+    def handed_out(self, path: str | None, state: Any) -> Any:
+        """The state dict that the webui has read of a file for a swap, with those weights that were made ready."""
         ready = self._ready
-        return state if ready is None or ready.path != checkpoint.filename else ready.hand_out(state)
+        return state if ready is None or ready.path != path else ready.hand_out(state)
 
     def end(self) -> None:
         """End reading; a hash that is ready and was not asked for goes to the webui now."""
@@ -76,6 +76,16 @@ class Ahead(Part):
             log.exception("the hash of %s could not be stored", self._next.filename)
         self._next = self._ready = None
         self.reader.stop()
+
+
+def with_what_is_ready(original: Callable) -> Callable:
+    """Wraps a function that is told a file and returns its tensors."""
+
+    def tensors(file: Any, *args: Any, **kwargs: Any) -> Any:
+        state, ahead = original(file, *args, **kwargs), running.part(Ahead)
+        return state if ahead is None else ahead.handed_out(str(file), state)
+
+    return tensors
 
 
 def hash_taken_over(original: Callable) -> Callable:

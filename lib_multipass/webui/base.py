@@ -215,6 +215,7 @@ SLOTS = {
     "conds": "encodes a batch's texts, when they are final",
     "swap": "makes a checkpoint the active one",
     "read": "reads a checkpoint's state dict from disk",
+    "file": "reads the tensors of a file, where that is not the slot above",
     "first_pass": "samples a picture; calls the hires pass",
     "hires_pass": "the hires pass, after the swap",
     "sampler": "makes a sampler, for each pass a new one",

@@ -74,7 +74,7 @@ def always():
 
 def made_of(ready, checkpoint, dtype=torch.float32, all_of_it=True, beside=0, keep_going=always):
     """What was made of a file."""
-    one = ready.Ready(checkpoint.filename, dtype, all_of_it, beside)
+    one = ready.Ready(checkpoint.filename, lambda _stored: dtype, all_of_it, beside)
     one.make(keep_going)
     return one
 
@@ -171,7 +171,7 @@ def test_a_swap_in_the_middle_takes_what_is_whole(ready, newcomer):
 
 def test_after_a_swap_nothing_more_is_made(ready, newcomer):
     checkpoint = newcomer()
-    one, asked = ready.Ready(checkpoint.filename, torch.float32, True, 0), []
+    one, asked = ready.Ready(checkpoint.filename, lambda stored: stored, True, 0), []
 
     def swaps_at_once():
         asked.append(one.hand_out(stored_in(checkpoint)))
@@ -259,22 +259,37 @@ def test_a_file_that_cannot_be_read_is_left_to_the_webui(ready, newcomer, caplog
 
 def left_alone(host, monkeypatch):
     """Where nothing is made ready, by name."""
-    from lib_multipass.webui.a1111 import forge_models
-
     options = ("sd_checkpoint_cache", 1), ("disable_mmap_load_safetensors", True)
     return {
         **{name: lambda name=name, to=to: monkeypatch.setitem(host.shared.opts.data, name, to) for name, to in options},
         "--lowram": lambda: monkeypatch.setattr(host.shared, "weight_load_location", None),
-        "reForge": lambda: monkeypatch.setattr(forge_models, "webui_moves_them", lambda: True),
     }
 
 
-@pytest.mark.parametrize("where", ["sd_checkpoint_cache", "disable_mmap_load_safetensors", "--lowram", "reForge"])
+@pytest.mark.parametrize("where", ["sd_checkpoint_cache", "disable_mmap_load_safetensors", "--lowram"])
 def test_not_where_the_webui_does_otherwise_with_files(host, ready, newcomer, monkeypatch, where):
     checkpoint = newcomer()
     assert ready.ready_for(checkpoint, 0) is not None
     left_alone(host, monkeypatch)[where]()
     assert ready.ready_for(checkpoint, 0) is None
+
+
+HALF, FLOAT, EIGHT = torch.bfloat16, torch.float32, torch.float8_e4m3fn
+OF_REFORGE = [("cuda", HALF, HALF), ("cpu", HALF, FLOAT), ("cuda", FLOAT, FLOAT), ("cpu", EIGHT, EIGHT)]
+
+
+@pytest.mark.parametrize(("device", "stored", "dtype"), OF_REFORGE)
+def test_reforges_weights_never_get_a_smaller_dtype(ready, newcomer, monkeypatch, device, stored, dtype):
+    """It chooses its own by what is stored."""
+    from lib_multipass.webui.a1111 import forge_models
+
+    monkeypatch.setattr(forge_models, "webui_moves_them", lambda: True)
+    monkeypatch.setattr(ready.devices, "device", torch.device(device))
+    monkeypatch.setattr(ready.devices, "dtype_unet", torch.float16)
+    one = ready.ready_for(newcomer(stored), 0)
+    one.make(always)
+    assert one._all
+    assert {(tensor.dtype, tensor.is_inference()) for tensor in one._made.values()} == {(dtype, True)}
 
 
 def test_not_of_a_ckpt(ready):
@@ -347,7 +362,7 @@ def test_a_lent_weight_is_a_tensor_for_all_else(ready):
     assert torch.equal(weight * 2, plain * 2)
 
 
-@pytest.mark.parametrize("differs", ["dtype", "layout", "a view", "no parameter", "made for inference"])
+@pytest.mark.parametrize("differs", ["dtype", "layout", "a part", "no parameter", "made for inference"])
 def test_what_is_not_like_it_gets_its_values(ready, differs):
     weight, base = lent(ready, 4, 6), torch.zeros(4, 6)
     in_inference = torch.inference_mode if differs == "made for inference" else torch.no_grad
@@ -355,7 +370,7 @@ def test_what_is_not_like_it_gets_its_values(ready, differs):
         target = {
             "dtype": lambda: torch.nn.Parameter(base.half()),
             "layout": lambda: torch.nn.Parameter(torch.zeros(6, 4).t()),
-            "a view": lambda: torch.nn.Parameter(base)[:],
+            "a part": lambda: torch.nn.Parameter(torch.zeros(5, 6)[:4]),
             "no parameter": lambda: base,
             "made for inference": lambda: torch.nn.Parameter(torch.zeros(4, 6), requires_grad=False),
         }[differs]()
@@ -364,6 +379,15 @@ def test_what_is_not_like_it_gets_its_values(ready, differs):
         assert target.copy_(weight) is target
     assert target.data_ptr() == place != weight.data_ptr()
     assert torch.equal(target, weight.to(target.dtype))
+
+
+def test_both_made_for_inference(ready):
+    """As webuis of Forge's family make their models."""
+    with torch.inference_mode():
+        weight, target = lent(ready, 4, 6), torch.nn.Parameter(torch.zeros(4, 6))
+        target.copy_(weight)
+        assert target.data_ptr() == weight.data_ptr()
+        assert target.is_inference()
 
 
 def test_a_parameter_can_be_made_of_a_lent_weight(ready):

@@ -272,9 +272,8 @@ class Neo:
         self.add("modules.devices", device=torch.device("cpu"), dtype_unet=torch.float32, dtype_vae=torch.float32)
         self.add("modules.call_queue", queue_lock=None)
         self.add("modules.paths", script_path="")
-        for empty in ("rng", "sd_unet"):
-            self.add(f"modules.{empty}")
-        self.add("modules.ui_common", refresh_symbol="")
+        for module, content in {"rng": {}, "sd_unet": {}, "ui_common": {"refresh_symbol": ""}}.items():
+            self.add(f"modules.{module}", **content)
         self.add("modules.ui_components", InputAccordion=None, ToolButton=None)
         self.add("modules.patches", patch=self._patch, undo=self._undo, original=self._original)
         self.patches.originals = defaultdict(dict)
@@ -291,6 +290,7 @@ class Neo:
 
     def _backend(self) -> None:
         self.add("backend.args", dynamic_args=dynamic_args)
+        self.add("backend.loader", load_torch_file=lambda *_args, **_kwargs: ({}, None))
         self.add("backend.memory_management", soft_empty_cache=lambda: None)
         tile = lambda model, tiling_enabled=False: setattr(model, "tiling_enabled", tiling_enabled)  # noqa: E731
         self.add("modules_forge.utils", apply_circular_forge=tile)

@@ -25,6 +25,9 @@ SLICE = 16 * 1024 * 1024
 _NOT = ("first_stage_model.", "vae.", "model_ema.")
 """A VAE keeps its dtype, or gets another one later; averaged weights are not loaded."""
 _SAMPLES = 16
+_ON_CPU = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
+"""What webuis of Forge's family make of dtypes without a card."""
+Dtypes = Callable[[torch.dtype], torch.dtype]
 
 
 class Ready:
@@ -33,16 +36,18 @@ class Ready:
     ``make`` runs in a thread of its own, ``hand_out`` in the job's.
     """
 
-    def __init__(self, path: str, dtype: torch.dtype | None, all_of_it: bool, beside: int) -> None:
+    def __init__(self, path: str, dtype_of: Dtypes, all_of_it: bool, beside: int, inference: bool = False) -> None:
         """
         Args:
             path: a ``.safetensors``.
-            dtype: what the webui will give the weights of the diffusion model and of the text encoders; None for what
-                they are stored in.
-            all_of_it: whether weights that have this dtype are worth it, too: those that will lie in RAM.
+            dtype_of: the dtype that weights of the diffusion model and of the text encoders will have, from the one in
+                which they are stored.
+            all_of_it: whether weights that keep theirs are worth it, too: those that will lie in RAM.
             beside: bytes of RAM that shall stay free.
+            inference: whether the webui makes models in torch's inference mode, whose tensors are of their own kind.
         """
-        self.path, self._dtype, self._all, self._beside = path, dtype, all_of_it, beside
+        self._inference = inference
+        self.path, self._dtype_of, self._all, self._beside = path, dtype_of, all_of_it, beside
         self._state = state_of(path)
         self._made: dict[str, torch.Tensor] = {}
         self._is_over = False
@@ -61,15 +66,15 @@ class Ready:
     def _make(self, keep_going: Callable[[], bool]) -> None:
         from safetensors import safe_open
 
-        with safe_open(self.path, framework="pt", device="cpu") as file:
+        with torch.inference_mode(self._inference), safe_open(self.path, framework="pt", device="cpu") as file:
             names = [name for name in file.keys() if not name.startswith(_NOT)]  # noqa: SIM118 - it is no dict
             free, taken = host.hardware.ram_free(), 0
             for name in names:
                 stored = file.get_tensor(name)
                 if not self._is_worth_it(stored):
                     continue
-                made = torch.empty(stored.shape, dtype=self._dtype or stored.dtype)
-                taken += made.numel() * made.element_size()
+                made = torch.empty(stored.shape, dtype=self._dtype_of(stored.dtype))
+                taken += _bytes(made)
                 if free is None or taken > free - self._beside:
                     return
                 for piece, source in _pieces(made, stored):
@@ -80,7 +85,8 @@ class Ready:
 
     def _is_worth_it(self, stored: torch.Tensor) -> bool:
         """Whether it is a weight, and not a buffer that may have a dtype of its own."""
-        return stored.is_floating_point() and stored.dim() > 1 and (self._all or stored.dtype != self._dtype)
+        is_weight = stored.is_floating_point() and stored.dim() > 1
+        return is_weight and (self._all or stored.dtype != self._dtype_of(stored.dtype))
 
     def hand_out(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """What the webui has read of this file, with what was made in the place of what it was made from.
@@ -113,13 +119,17 @@ class Lent(torch.Tensor):
 
 
 def _can_take(parameter: torch.Tensor, weight: torch.Tensor) -> bool:
-    """Whether a parameter is to the letter like a weight that is in no model yet, and nobody's view."""
+    """Whether a parameter is to the letter like a weight that is in no model yet, and has its memory for itself."""
     if not isinstance(parameter, torch.nn.Parameter) or isinstance(weight, torch.nn.Parameter):
         return False
-    if parameter.is_inference() or parameter._base is not None:
+    if parameter.is_inference() != weight.is_inference() or _bytes(parameter) != parameter.untyped_storage().nbytes():
         return False
     alike = all(getattr(parameter, what) == getattr(weight, what) for what in ("shape", "dtype", "device"))
     return alike and parameter.is_contiguous() and weight.is_contiguous()
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
 
 
 def _pieces(made: torch.Tensor, stored: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -150,14 +160,15 @@ def ready_for(checkpoint: Checkpoint, beside: int) -> Ready | None:
         return in_ram(checkpoint, beside)
     on_cpu = devices.device.type == "cpu"
     lies_in_ram = on_cpu or host.hardware.is_split(host.files.facts_of(checkpoint))
-    return _of(checkpoint, devices.dtype_unet, lies_in_ram, beside)
+    return _of(checkpoint, lambda _stored: devices.dtype_unet, lies_in_ram, beside)
 
 
 def in_ram(checkpoint: Checkpoint, beside: int) -> Ready | None:
     """The same for webuis that load into RAM and choose dtypes by what is stored: none gets a smaller one here."""
-    return _of(checkpoint, torch.float32 if devices.device.type == "cpu" else None, True, beside)
+    others = _ON_CPU if devices.device.type == "cpu" else {}
+    return _of(checkpoint, lambda stored: others.get(stored, stored), True, beside, inference=True)
 
 
-def _of(checkpoint: Checkpoint, dtype: torch.dtype | None, all_of_it: bool, beside: int) -> Ready | None:
+def _of(checkpoint: Checkpoint, *how: Any, inference: bool = False) -> Ready | None:
     path = checkpoint.filename
-    return Ready(path, dtype, all_of_it, beside) if path.lower().endswith(".safetensors") else None
+    return Ready(path, *how, inference) if path.lower().endswith(".safetensors") else None

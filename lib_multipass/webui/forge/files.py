@@ -24,6 +24,7 @@ from lib_multipass.memory.headers import (
 )
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.webui.a1111 import files as a1111_files
+from lib_multipass.webui.a1111 import ready
 from lib_multipass.webui.a1111.hardware import vae_computes_in_half
 from lib_multipass.webui.base import host
 
@@ -84,8 +85,10 @@ def loading(facts: Facts, other_vae: bool = False) -> Loading:
     )
 
 
-def made_ready(_checkpoint: Checkpoint, _beside: int) -> None:
-    """Nothing: this webui's models take the memory of what was read."""
+def made_ready(checkpoint: Checkpoint, beside: int) -> ready.Ready | None:
+    """What makes a checkpoint's weights ready; None where the settings give them another dtype than their file."""
+    is_left = str(shared.opts.forge_unet_storage_dtype).startswith("Automatic")
+    return ready.in_ram(checkpoint, beside) if is_left else None
 
 
 def read_bytes(checkpoint: Checkpoint, facts: Facts) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backend import loader
 from modules import errors, hashes, images, processing, sd_models, sd_samplers, sd_vae
 
 from lib_multipass.state import kept
@@ -13,6 +14,7 @@ SLOTS = (
     ("swap", sd_models, "forge_model_reload"),
     ("swap", processing, "forge_model_reload"),
     ("read", sd_models, "forge_loader"),
+    ("file", loader, "load_torch_file"),
     ("first_pass", processing.StableDiffusionProcessingTxt2Img, "sample"),
     ("hires_pass", processing.StableDiffusionProcessingTxt2Img, "sample_hr_pass"),
     ("sampler", sd_samplers, "create_sampler"),
@@ -38,7 +40,7 @@ CALLS = ()
 """What this family alone asks to be called for."""
 MORE = ()
 """What else is installed and uninstalled."""
-FITS = {"swap": swaps.by_checkpoint, "read": swaps.of_checkpoints}
+FITS = {"swap": swaps.by_checkpoint, "read": swaps.of_checkpoints, "file": swaps.of_tensors}
 """By slot, what fits a wrapper to the function of this family, where that is needed."""
 
 

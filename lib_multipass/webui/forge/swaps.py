@@ -46,6 +46,26 @@ def of_checkpoints(make: Callable[[Callable], Callable]) -> Callable[[Callable],
     return wrap
 
 
+def of_tensors(make: Callable[[Callable], Callable]) -> Callable[[Callable], Callable]:
+    """Makes the wrapper of ``load_torch_file``, which may return metadata too, from one that returns tensors alone."""
+
+    def wrap(original: Callable) -> Callable:
+        def load_torch_file(*args: Any, **kwargs: Any) -> Any:
+            more = []
+
+            def tensors(*given: Any, **named: Any) -> Any:
+                result = original(*given, **named)
+                state, *more[:] = result if isinstance(result, tuple) else (result,)
+                return state
+
+            state = make(tensors)(*args, **kwargs)
+            return (state, *more) if more else state
+
+        return load_torch_file
+
+    return wrap
+
+
 def target(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Checkpoint | None:
     """The checkpoint that the webui is about to swap to."""
     return kwargs.get("info")
