@@ -65,7 +65,13 @@ class Ahead(Part):
     def handed_out(self, path: str | None, state: Any) -> Any:
         """The state dict that the webui has read of a file for a swap, with those weights that were made ready."""
         ready = self._ready
-        return state if ready is None or ready.path != path else ready.hand_out(state)
+        if ready is None or ready.path != path:
+            return state
+        try:
+            return ready.hand_out(state)
+        except Exception:  # the webui can do without
+            log.exception("what was made ready of %s could not be used", path)
+            return state
 
     def end(self) -> None:
         """End reading; a hash that is ready and was not asked for goes to the webui now."""

@@ -257,6 +257,18 @@ def test_a_file_that_cannot_be_read_is_left_to_the_webui(ready, newcomer, caplog
     assert "could not be made ready" in caplog.text
 
 
+def test_what_cannot_be_handed_out_is_left_to_the_webui(host, ready, newcomer, handed_out, monkeypatch, caplog):
+    def fail(_self, _state):
+        raise MemoryError
+
+    one, other = newcomer(), newcomer()
+    monkeypatch.setattr(ready.Ready, "hand_out", fail)
+    with_it = pixels(host, one.name)
+    assert "could not be used" in caplog.text
+    monkeypatch.setitem(host.shared.opts.data, READ_AHEAD, False)
+    assert pixels(host, other.name) == with_it
+
+
 def left_alone(host, monkeypatch):
     """Where nothing is made ready, by name."""
     options = ("sd_checkpoint_cache", 1), ("disable_mmap_load_safetensors", True)

@@ -74,7 +74,7 @@ lib_multipass.passes.gauge: Gauge.second_pass_begins Gauge.second_pass_made Gaug
 lib_multipass.passes.networks: Tags.end Tags.swapped Tags.fit
 lib_multipass.passes.infotext: Keys.begin Keys.swapped
 lib_multipass.passes.progress: Progress.begin Progress.end Progress.loading Progress.swapping
-lib_multipass.passes.ahead: Ahead.read Ahead.end
+lib_multipass.passes.ahead: Ahead.read Ahead.end Ahead.handed_out
 lib_multipass.passes.control: Control.swapped
 lib_multipass.passes.first_pass: puts_off _swap _note FirstPass.add_to
 lib_multipass.passes.put_off: PutOff.begin PutOff.name PutOff._find PutOff.sampled PutOff.take PutOff.wait
@@ -82,6 +82,7 @@ lib_multipass.passes.once: Stages.sampled Stages.decoded Stages.enlarged
 lib_multipass.passes.sampled: made again
 lib_multipass.webui.a1111.adetailer: in_job replace
 lib_multipass.webui.a1111.beginnings: asked_from made_from notes add_notes early_scripts make merge_tokens stay catch_up
+lib_multipass.webui.a1111.ready: ready_for Ready.hand_out
 lib_multipass.webui.a1111.stages: sampled_from decoded_with generators put_back sampled steps
 lib_multipass.webui.a1111.gathering: of_job
 lib_multipass.webui.a1111.pass_vae: PassVae.begin PassVae.end settle forget
