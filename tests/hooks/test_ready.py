@@ -74,7 +74,9 @@ def always():
 
 def made_of(ready, checkpoint, dtype=torch.float32, all_of_it=True, beside=0, keep_going=always):
     """What was made of a file."""
-    one = ready.Ready(checkpoint.filename, lambda _stored: dtype, all_of_it, beside)
+    one = ready.Ready(
+        checkpoint.filename, lambda name, _stored: dtype if name.startswith((UNET, TEXT)) else None, all_of_it, beside
+    )
     one.make(keep_going)
     return one
 
@@ -171,7 +173,7 @@ def test_a_swap_in_the_middle_takes_what_is_whole(ready, newcomer):
 
 def test_after_a_swap_nothing_more_is_made(ready, newcomer):
     checkpoint = newcomer()
-    one, asked = ready.Ready(checkpoint.filename, lambda stored: stored, True, 0), []
+    one, asked = ready.Ready(checkpoint.filename, lambda _name, stored: stored, True, 0), []
 
     def swaps_at_once():
         asked.append(one.hand_out(stored_in(checkpoint)))
@@ -284,6 +286,20 @@ def test_not_where_the_webui_does_otherwise_with_files(host, ready, newcomer, mo
     assert ready.ready_for(checkpoint, 0) is not None
     left_alone(host, monkeypatch)[where]()
     assert ready.ready_for(checkpoint, 0) is None
+
+
+@pytest.mark.parametrize(("is_reforge", "made"), [(False, [UNET, TEXT]), (True, [UNET, TEXT, "depth_model."])])
+def test_which_weights_are_made(ready, newcomer, monkeypatch, is_reforge, made):
+    """A1111 gives a VAE and a depth model dtypes of their own."""
+    from lib_multipass.webui.a1111 import forge_models
+
+    more = {f"{part}.weight": torch.rand(4, 4) for part in ("depth_model", "vae", "model_ema", "first_stage_model")}
+    monkeypatch.setattr(forge_models, "webui_moves_them", lambda: is_reforge)
+    checkpoint = newcomer(**more)
+    one = ready.ready_for(checkpoint, 0)
+    one.make(always)
+    stored = stored_in(checkpoint)
+    assert one._made.keys() == {name for name in stored if name.startswith(tuple(made)) and stored[name].dim() > 1}
 
 
 HALF, FLOAT, EIGHT = torch.bfloat16, torch.float32, torch.float8_e4m3fn

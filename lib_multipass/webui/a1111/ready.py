@@ -22,12 +22,14 @@ from lib_multipass.words import log, reason_of
 
 SLICE = 16 * 1024 * 1024
 """Bytes of a file that are converted at once, at most."""
+_ALIKE = ("model.diffusion_model.", "cond_stage_model.", "conditioner.")
+"""Where A1111 gives all weights one dtype. A VAE and a depth model may have others."""
 _NOT = ("first_stage_model.", "vae.", "model_ema.")
-"""A VAE keeps its dtype, or gets another one later; averaged weights are not loaded."""
+"""A VAE gets a dtype of its own in webuis of Forge's family, too; averaged weights are not loaded."""
 _SAMPLES = 16
 _ON_CPU = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 """What webuis of Forge's family make of dtypes without a card."""
-Dtypes = Callable[[torch.dtype], torch.dtype]
+Dtypes = Callable[[str, torch.dtype], torch.dtype | None]
 
 
 class Ready:
@@ -40,8 +42,8 @@ class Ready:
         """
         Args:
             path: a ``.safetensors``.
-            dtype_of: the dtype that weights of the diffusion model and of the text encoders will have, from the one in
-                which they are stored.
+            dtype_of: the dtype that a weight will have, from its name and the dtype in which it is stored; None for one
+                that is left to the webui.
             all_of_it: whether weights that keep theirs are worth it, too: those that will lie in RAM.
             beside: bytes of RAM that shall stay free.
             inference: whether the webui makes models in torch's inference mode, whose tensors are of their own kind.
@@ -67,13 +69,13 @@ class Ready:
         from safetensors import safe_open
 
         with torch.inference_mode(self._inference), safe_open(self.path, framework="pt", device="cpu") as file:
-            names = [name for name in file.keys() if not name.startswith(_NOT)]  # noqa: SIM118 - it is no dict
             free, taken = host.hardware.ram_free(), 0
-            for name in names:
+            for name in file.keys():  # noqa: SIM118 - it is no dict
                 stored = file.get_tensor(name)
-                if not self._is_worth_it(stored):
+                dtype = self._dtype_of(name, stored.dtype) if _is_weight(stored) else None
+                if dtype is None or (dtype == stored.dtype and not self._all):
                     continue
-                made = torch.empty(stored.shape, dtype=self._dtype_of(stored.dtype))
+                made = torch.empty(stored.shape, dtype=dtype)
                 taken += _bytes(made)
                 if free is None or taken > free - self._beside:
                     return
@@ -83,12 +85,7 @@ class Ready:
                     piece.copy_(source)
                 self._made[name] = made
 
-    def _is_worth_it(self, stored: torch.Tensor) -> bool:
-        """Whether it is a weight, and not a buffer that may have a dtype of its own."""
-        is_weight = stored.is_floating_point() and stored.dim() > 1
-        return is_weight and (self._all or stored.dtype != self._dtype_of(stored.dtype))
-
-    def hand_out(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def hand_out(self, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         """What the webui has read of this file, with what was made in the place of what it was made from.
 
         Nothing more is made from now on, and what was made is not kept here.
@@ -97,7 +94,7 @@ class Ready:
         made = dict(self._made)
         self._made.clear()
         if not made or state_of(self.path) != self._state:
-            return dict(state)
+            return state
         lends = not host.fast_swaps.are_on()  # whose memory is to stay the parameters'
         fits = {name: tensor for name, tensor in made.items() if _is_made_from(tensor, state.get(name))}
         return {**state, **({name: tensor.as_subclass(Lent) for name, tensor in fits.items()} if lends else fits)}
@@ -132,6 +129,11 @@ def _bytes(tensor: torch.Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
+def _is_weight(stored: torch.Tensor) -> bool:
+    """Whether it is large, and no buffer that may have a dtype of its own."""
+    return stored.is_floating_point() and stored.dim() > 1
+
+
 def _pieces(made: torch.Tensor, stored: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     size = SLICE // max(made.element_size(), stored.element_size())
     return zip(made.flatten().split(size), stored.flatten().split(size), strict=True)
@@ -160,13 +162,22 @@ def ready_for(checkpoint: Checkpoint, beside: int) -> Ready | None:
         return in_ram(checkpoint, beside)
     on_cpu = devices.device.type == "cpu"
     lies_in_ram = on_cpu or host.hardware.is_split(host.files.facts_of(checkpoint))
-    return _of(checkpoint, lambda _stored: devices.dtype_unet, lies_in_ram, beside)
+    return _of(checkpoint, _of_a1111, lies_in_ram, beside)
 
 
 def in_ram(checkpoint: Checkpoint, beside: int) -> Ready | None:
     """The same for webuis that load into RAM and choose dtypes by what is stored: none gets a smaller one here."""
-    others = _ON_CPU if devices.device.type == "cpu" else {}
-    return _of(checkpoint, lambda stored: others.get(stored, stored), True, beside, inference=True)
+    return _of(checkpoint, _of_forge, True, beside, inference=True)
+
+
+def _of_a1111(name: str, _stored: torch.dtype) -> torch.dtype | None:
+    return devices.dtype_unet if name.startswith(_ALIKE) else None
+
+
+def _of_forge(name: str, stored: torch.dtype) -> torch.dtype | None:
+    if name.startswith(_NOT):
+        return None
+    return _ON_CPU.get(stored, stored) if devices.device.type == "cpu" else stored
 
 
 def _of(checkpoint: Checkpoint, *how: Any, inference: bool = False) -> Ready | None:
