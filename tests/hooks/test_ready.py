@@ -1,6 +1,8 @@
 """The weights of the next checkpoint, made ready while the pass before it samples, inside jobs of the miniature."""
 
+import copy
 import itertools
+import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,6 +68,9 @@ def handed_out(ready, monkeypatch):
     monkeypatch.setattr(ahead_of_time.Ahead, "read", read_and_wait)
     monkeypatch.setattr(ready.Ready, "hand_out", noted)
     return taken
+
+
+HALF, FLOAT, EIGHT = torch.bfloat16, torch.float32, torch.float8_e4m3fn
 
 
 def always():
@@ -181,7 +186,7 @@ def test_after_a_swap_nothing_more_is_made(ready, newcomer):
 
     one.make(swaps_at_once)
     assert len(asked) == 1
-    assert len(one._made) == 1  # whose turn it was
+    assert one._made == {}
 
 
 def test_what_an_extension_changes_on_the_way_counts(host, ready, newcomer, handed_out, monkeypatch):
@@ -201,18 +206,56 @@ def test_what_an_extension_changes_on_the_way_counts(host, ready, newcomer, hand
     assert pixels(host, other.name) == with_it
 
 
-@pytest.mark.parametrize("change", ["gone", "another shape"])
+def changed_in_place(tensor):
+    """A few elements of it, none of them among those that are looked at."""
+    return tensor.clone().flatten().index_fill_(0, torch.tensor([1]), 7).reshape(tensor.shape)
+
+
+CHANGES = {
+    "gone": lambda _tensor: None,
+    "another shape": torch.Tensor.flatten,
+    "another layout": lambda tensor: tensor.transpose(2, 3),
+    "a copy": torch.clone,
+    "a little": changed_in_place,
+    "of a kind of its own": torch.nn.Parameter,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_what_the_webui_does_not_read_so_is_left_out(ready, newcomer, change):
     checkpoint = newcomer()
     stored, name = stored_in(checkpoint), f"{UNET}layout"
     one = made_of(ready, checkpoint)
-    read = dict(stored)
-    del read[name]
-    if change == "another shape":
-        read[name] = stored[name].flatten()
+    read = {**stored, name: CHANGES[change](stored[name])}
+    if read[name] is None:
+        del read[name]
     handed = one.hand_out(read)
     assert {known for known, tensor in handed.items() if tensor is not stored[known]} >= worth_it(stored) - {name}
     assert handed.get(name) is read.get(name)
+
+
+def test_what_was_changed_where_it_lies_counts(ready, newcomer):
+    """Where it lies is no sign then; the elements that are looked at are."""
+    checkpoint, name = newcomer(), f"{UNET}layout"
+    one, read = made_of(ready, checkpoint), stored_in(checkpoint)
+    read[name] += 1
+    assert one.hand_out(read)[name] is read[name]
+
+
+@pytest.mark.parametrize("dtype", [EIGHT, HALF])
+def test_every_dtype_can_be_looked_at(ready, newcomer, dtype):
+    """Also what is no number in it."""
+    checkpoint, name = newcomer(HALF, **{f"{UNET}odd": torch.full((8, 8), torch.nan).to(dtype)}), f"{UNET}odd"
+    one = ready.Ready(checkpoint.filename, lambda _name, stored: stored, True, 0)
+    one.make(always)
+    assert type(one.hand_out(stored_in(checkpoint))[name]) is ready.Lent
+
+
+def test_a_cache_of_files_that_is_switched_on_meanwhile_gets_its_own(host, ready, newcomer, monkeypatch):
+    checkpoint = newcomer()
+    one, stored = made_of(ready, checkpoint), stored_in(checkpoint)
+    monkeypatch.setitem(host.shared.opts.data, "sd_checkpoint_cache", 1)
+    assert one.hand_out(stored) is stored
 
 
 def test_a_file_that_changed_is_read_by_the_webui(ready, newcomer):
@@ -233,8 +276,14 @@ def test_without_room_nothing_is_made(ready, newcomer, monkeypatch):
     }
     needed = sum(tensor.numel() * 4 for tensor in weights.values())
     for free, count in ((None, 0), (needed + 6, len(weights) - 1), (needed + 7, len(weights))):
-        monkeypatch.setattr(hardware, "ram_free", lambda free=free: free)
-        assert len(made_of(ready, checkpoint, beside=7)._made) == count
+        one = ready.Ready(checkpoint.filename, lambda name, _: FLOAT if name in weights else None, True, 7)
+
+        def left(free=free, one=one):
+            return None if free is None else free - sum(made.numel() * 4 for made, _ in one._made.values())
+
+        monkeypatch.setattr(hardware, "ram_free", left)
+        one.make(always)
+        assert len(one._made) == count
 
 
 def test_the_reserve_and_the_largest_checkpoint_stay_free(host, ready, newcomer, monkeypatch):
@@ -288,36 +337,79 @@ def test_not_where_the_webui_does_otherwise_with_files(host, ready, newcomer, mo
     assert ready.ready_for(checkpoint, 0) is None
 
 
-@pytest.mark.parametrize(("is_reforge", "made"), [(False, [UNET, TEXT]), (True, [UNET, TEXT, "depth_model."])])
-def test_which_weights_are_made(ready, newcomer, monkeypatch, is_reforge, made):
-    """A1111 gives a VAE and a depth model dtypes of their own."""
-    from lib_multipass.webui.a1111 import forge_models
+@pytest.fixture
+def of_reforge(ready, monkeypatch):
+    """As in reForge: what is made of a file, with that device, which has so much VRAM."""
+    from lib_multipass.webui.a1111 import forge_models, hardware
 
+    monkeypatch.setattr(forge_models, "webui_moves_them", lambda: True)
+    monkeypatch.setattr(forge_models, "loads_to_the_device", lambda: False)
+    monkeypatch.setattr(ready.devices, "dtype_unet", torch.float16)
+
+    def make(checkpoint, device, vram=0):
+        monkeypatch.setattr(ready.devices, "device", torch.device(device))
+        monkeypatch.setattr(hardware, "vram", lambda: (0, vram))
+        one = ready.ready_for(checkpoint, 0)
+        if one is not None:
+            one.make(always)
+        return one
+
+    return make
+
+
+OF_REFORGE = [("cuda", HALF, {HALF}), ("cpu", HALF, {HALF, FLOAT}), ("cuda", FLOAT, set()), ("cpu", FLOAT, {FLOAT})]
+
+
+@pytest.mark.parametrize(("device", "stored", "dtypes"), OF_REFORGE)
+def test_reforges_weights_never_get_a_smaller_dtype(of_reforge, newcomer, device, stored, dtypes):
+    """It chooses its own by what is stored; in full precision is the diffusion model alone, and that without a card."""
+    made = of_reforge(newcomer(stored), device)._made
+    assert {tensor.dtype for tensor, _ in made.values()} == dtypes
+    assert all(tensor.is_inference() for tensor, _ in made.values())
+    assert all(name.startswith(UNET) for name, (tensor, _) in made.items() if tensor.dtype == FLOAT)
+
+
+@pytest.mark.parametrize(("is_reforge", "made"), [(False, [UNET, TEXT]), (True, [UNET, TEXT, "depth_model."])])
+def test_which_weights_are_made(request, ready, newcomer, is_reforge, made):
+    """A1111 gives a VAE and a depth model dtypes of their own."""
     more = {f"{part}.weight": torch.rand(4, 4) for part in ("depth_model", "vae", "model_ema", "first_stage_model")}
-    monkeypatch.setattr(forge_models, "webui_moves_them", lambda: is_reforge)
-    checkpoint = newcomer(**more)
-    one = ready.ready_for(checkpoint, 0)
-    one.make(always)
+    checkpoint = newcomer(HALF, **{name: tensor.to(HALF) for name, tensor in more.items()})
+    if is_reforge:
+        one = request.getfixturevalue("of_reforge")(checkpoint, "cpu")
+    else:
+        one = ready.ready_for(checkpoint, 0)
+        one.make(always)
     stored = stored_in(checkpoint)
     assert one._made.keys() == {name for name in stored if name.startswith(tuple(made)) and stored[name].dim() > 1}
 
 
-HALF, FLOAT, EIGHT = torch.bfloat16, torch.float32, torch.float8_e4m3fn
-OF_REFORGE = [("cuda", HALF, HALF), ("cpu", HALF, FLOAT), ("cuda", FLOAT, FLOAT), ("cpu", EIGHT, EIGHT)]
+def test_reforge_goes_on_loading_where_it_did(of_reforge, newcomer, monkeypatch):
+    """It loads into VRAM where more of that is free than of RAM."""
+    from lib_multipass.webui.a1111 import hardware
+
+    monkeypatch.setattr(hardware, "ram_free", lambda: 10**9)
+    assert of_reforge(newcomer(HALF), "cuda", vram=10**9)._made == {}
+    assert of_reforge(newcomer(HALF), "cuda", vram=10**8)._made != {}
 
 
-@pytest.mark.parametrize(("device", "stored", "dtype"), OF_REFORGE)
-def test_reforges_weights_never_get_a_smaller_dtype(ready, newcomer, monkeypatch, device, stored, dtype):
-    """It chooses its own by what is stored."""
+def test_not_of_what_reforge_loads_to_the_device(of_reforge, newcomer, monkeypatch):
     from lib_multipass.webui.a1111 import forge_models
 
-    monkeypatch.setattr(forge_models, "webui_moves_them", lambda: True)
-    monkeypatch.setattr(ready.devices, "device", torch.device(device))
-    monkeypatch.setattr(ready.devices, "dtype_unet", torch.float16)
-    one = ready.ready_for(newcomer(stored), 0)
-    one.make(always)
-    assert one._all
-    assert {(tensor.dtype, tensor.is_inference()) for tensor in one._made.values()} == {(dtype, True)}
+    monkeypatch.setattr(forge_models, "loads_to_the_device", lambda: True)
+    assert of_reforge(newcomer(HALF), "cuda") is None
+
+
+@pytest.mark.parametrize(("state", "says"), [("HIGH_VRAM", True), ("SHARED", True), ("NORMAL_VRAM", False)])
+def test_memory_managers_that_load_to_the_device(ready, monkeypatch, state, says):
+    from lib_multipass.webui.a1111 import forge_models
+
+    management = SimpleNamespace(vram_state=SimpleNamespace(name=state))
+    monkeypatch.setitem(sys.modules, "ldm_patched.modules.model_management", management)
+    assert forge_models.loads_to_the_device() == says
+
+
+def test_not_of_quantised_weights_there(of_reforge, newcomer):
+    assert of_reforge(newcomer(EIGHT), "cuda") is None
 
 
 def test_not_of_a_ckpt(ready):
@@ -409,6 +501,23 @@ def test_what_is_not_like_it_gets_its_values(ready, differs):
     assert torch.equal(target, weight.to(target.dtype))
 
 
+def test_it_lends_once(ready):
+    weight, first, second = lent(ready, 4, 6), *(torch.nn.Parameter(torch.zeros(4, 6)) for _ in range(2))
+    with torch.no_grad():
+        first.copy_(weight)
+        second.copy_(weight)
+    assert first.data_ptr() == weight.data_ptr() != second.data_ptr()
+    assert torch.equal(second, first)
+
+
+def test_a_copy_of_a_lent_weight_is_an_ordinary_tensor(ready):
+    weight = lent(ready, 4, 6)
+    copied = copy.deepcopy({"weight": weight})["weight"]
+    assert type(copied) is torch.Tensor
+    assert copied.data_ptr() != weight.data_ptr()
+    assert torch.equal(copied, weight.as_subclass(torch.Tensor))
+
+
 def test_both_made_for_inference(ready):
     """As webuis of Forge's family make their models."""
     with torch.inference_mode():
@@ -423,10 +532,11 @@ def test_a_parameter_can_be_made_of_a_lent_weight(ready):
     weight = lent(ready, 4, 6)
     made, other = torch.nn.Parameter(weight, requires_grad=False), torch.nn.Parameter(torch.zeros(4, 6))
     assert made.data_ptr() == weight.data_ptr()
-    with torch.no_grad():
-        other.copy_(made)
-    assert other.data_ptr() != made.data_ptr()
-    assert torch.equal(other, made)
+    for source in (made, made.detach(), weight):
+        with torch.no_grad():
+            other.copy_(source)
+        assert other.data_ptr() != made.data_ptr()
+        assert torch.equal(other, made)
 
 
 def test_nothing_draws_a_random_number(ready, newcomer):

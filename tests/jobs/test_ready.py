@@ -76,6 +76,7 @@ def test_a_file_that_was_never_used(pair, ours, both, stored):
     assert swap["file"] == f"{name}.safetensors"
     assert swap["made"] > 5
     assert swap["taken"] > 5
+    assert swap["kinds"] == ["Parameter"]
     assert got.same_as(expected)
     assert ours.client.txt2img(**job, alwayson_scripts=multipass(True, name)).same_as(expected)
     assert told(ours) == []
@@ -94,6 +95,7 @@ def test_into_the_model_that_is_there(pair, ours, both):
         (swap,) = told(ours)
         assert swap["made"] > 5
         assert swap["taken"] > 5
+        assert swap["kinds"] == ["Parameter"]
         assert got.same_as(expected)
     assert ours.client.txt2img().same_as(pair.stock.client.txt2img())
 

@@ -41,6 +41,16 @@ def webui_moves_them() -> bool:
     return "ldm_patched.modules.model_management" in sys.modules
 
 
+def loads_to_the_device() -> bool:
+    """Whether reForge loads straight to the device, or what is loaded is on it anyway."""
+    return on_device_at_once(sys.modules["ldm_patched.modules.model_management"])
+
+
+def on_device_at_once(management: Any) -> bool:
+    """The same, of a webui of Forge's family with this memory manager."""
+    return getattr(getattr(management, "vram_state", None), "name", "") in ("HIGH_VRAM", "SHARED")
+
+
 def is_on_device(model: Any, device: str) -> bool:
     """Whether its diffusion model, or a part of it, lies on a device of this type."""
     return any(weight.device.type == device for weight in model.forge_objects.unet.model.parameters())

@@ -2,33 +2,34 @@
 
 When the webui loads a file, it copies each weight into the model and gives the model its dtype afterwards, or converts
 it on the way (``load_model`` and ``load_model_weights``, 1.6.0 to 1.10.1; ``LoadStateDictOnMeta``). For weights that
-will lie in RAM that is half of a first swap, and all of it can be done before. No module is made here, and nothing of
+will lie in RAM that is most of a first swap, and all of it can be done before. No module is made here, and nothing of
 the webui is called: only the file is read, and only tensors are made.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import torch
 from modules import devices, shared
 
-from lib_multipass.memory.headers import state_of
+from lib_multipass.memory.headers import Facts, state_of
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.webui.a1111 import forge_models
+from lib_multipass.webui.a1111.lent import Lent
 from lib_multipass.webui.base import host
 from lib_multipass.words import log, reason_of
 
 SLICE = 16 * 1024 * 1024
 """Bytes of a file that are converted at once, at most."""
+_PLAIN = {"F16", "BF16", "F32", "I64"}
 _ALIKE = ("model.diffusion_model.", "cond_stage_model.", "conditioner.")
 """Where A1111 gives all weights one dtype. A VAE and a depth model may have others."""
 _NOT = ("first_stage_model.", "vae.", "model_ema.")
 """A VAE gets a dtype of its own in webuis of Forge's family, too; averaged weights are not loaded."""
+_TEXT = ("cond_stage_model.", "conditioner.", "text_encoders.")
 _SAMPLES = 16
-_ON_CPU = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
-"""What webuis of Forge's family make of dtypes without a card."""
 Dtypes = Callable[[str, torch.dtype], torch.dtype | None]
 
 
@@ -51,7 +52,8 @@ class Ready:
         self._inference = inference
         self.path, self._dtype_of, self._all, self._beside = path, dtype_of, all_of_it, beside
         self._state = state_of(path)
-        self._made: dict[str, torch.Tensor] = {}
+        self._made: dict[str, tuple[torch.Tensor, int]] = {}
+        """By name, what was made, and the address that it was made from."""
         self._is_over = False
 
     def make(self, keep_going: Callable[[], bool]) -> None:
@@ -69,21 +71,20 @@ class Ready:
         from safetensors import safe_open
 
         with torch.inference_mode(self._inference), safe_open(self.path, framework="pt", device="cpu") as file:
-            free, taken = host.hardware.ram_free(), 0
             for name in file.keys():  # noqa: SIM118 - it is no dict
                 stored = file.get_tensor(name)
                 dtype = self._dtype_of(name, stored.dtype) if _is_weight(stored) else None
                 if dtype is None or (dtype == stored.dtype and not self._all):
                     continue
-                made = torch.empty(stored.shape, dtype=dtype)
-                taken += _bytes(made)
-                if free is None or taken > free - self._beside:
+                made, free = torch.empty(stored.shape, dtype=dtype), host.hardware.ram_free()
+                if free is None or made.numel() * made.element_size() > free - self._beside:
                     return
                 for piece, source in _pieces(made, stored):
                     if self._is_over or not keep_going():
                         return
                     piece.copy_(source)
-                self._made[name] = made
+                if not self._is_over:
+                    self._made[name] = made, stored.data_ptr()
 
     def hand_out(self, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         """What the webui has read of this file, with what was made in the place of what it was made from.
@@ -93,40 +94,34 @@ class Ready:
         self._is_over = True
         made = dict(self._made)
         self._made.clear()
-        if not made or state_of(self.path) != self._state:
+        if not made or state_of(self.path) != self._state or _webui_keeps_files():
             return state
         lends = not host.fast_swaps.are_on()  # whose memory is to stay the parameters'
-        fits = {name: tensor for name, tensor in made.items() if _is_made_from(tensor, state.get(name))}
+        fits = _as_read(made, state)
         return {**state, **({name: tensor.as_subclass(Lent) for name, tensor in fits.items()} if lends else fits)}
 
 
-class Lent(torch.Tensor):
-    """A weight that nobody else needs: a parameter of its like that it is copied into takes its memory instead."""
+def _as_read(
+    made: Mapping[str, tuple[torch.Tensor, int]], state: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """What was made from just what was read; an extension may have put something else in its place.
 
-    @classmethod
-    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """What torch calls in the place of any of its functions, see *Extending PyTorch* in its documentation."""
-        with torch._C.DisableTorchFunctionSubclass():
-            if function is torch.Tensor.copy_ and len(args) > 1 and _can_take(*args[:2]):
-                args[0].data = args[1].as_subclass(torch.Tensor)
-                return args[0]
-            result = function(*args, **(kwargs or {}))
-            # A parameter can be made of a tensor of a kind of its own only if that stays so (``torch.nn.Parameter``).
-            return result.as_subclass(cls) if function is torch.Tensor.detach else result
+    What was mapped lies where it lay when it was mapped here, but for one distance; a few elements tell of the rest.
+    """
+    found = {name: state[name] for name in made if type(state.get(name)) is torch.Tensor}
+    distances = {name: tensor.data_ptr() - made[name][1] for name, tensor in found.items()}
+    most = Counter(distances.values()).most_common(1)
+    mapped = {name for name, distance in distances.items() if distance == most[0][0]}
+    return {name: made[name][0] for name in mapped if _is_made_from(made[name][0], found[name])}
 
 
-def _can_take(parameter: torch.Tensor, weight: torch.Tensor) -> bool:
-    """Whether a parameter is to the letter like a weight that is in no model yet, and has its memory for itself."""
-    if not isinstance(parameter, torch.nn.Parameter) or isinstance(weight, torch.nn.Parameter):
+def _is_made_from(made: torch.Tensor, stored: torch.Tensor) -> bool:
+    if stored.shape != made.shape or not stored.is_contiguous():
         return False
-    if parameter.is_inference() != weight.is_inference() or _bytes(parameter) != parameter.untyped_storage().nbytes():
-        return False
-    alike = all(getattr(parameter, what) == getattr(weight, what) for what in ("shape", "dtype", "device"))
-    return alike and parameter.is_contiguous() and weight.is_contiguous()
-
-
-def _bytes(tensor: torch.Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
+    step = max(1, made.numel() // _SAMPLES)
+    # As bytes: not every torch compares every dtype, and NaN is not itself.
+    one, other = (t.flatten()[::step].to(made.dtype).contiguous().view(torch.uint8) for t in (made, stored))
+    return torch.equal(one, other)
 
 
 def _is_weight(stored: torch.Tensor) -> bool:
@@ -139,14 +134,6 @@ def _pieces(made: torch.Tensor, stored: torch.Tensor) -> Iterator[tuple[torch.Te
     return zip(made.flatten().split(size), stored.flatten().split(size), strict=True)
 
 
-def _is_made_from(made: torch.Tensor, stored: torch.Tensor | None) -> bool:
-    """Whether a weight is what was read; an extension may have changed that on the way. A few elements tell."""
-    if stored is None or stored.shape != made.shape or stored.device != made.device:
-        return False
-    step = max(1, made.numel() // _SAMPLES)
-    return torch.equal(made.flatten()[::step], stored.flatten()[::step].to(made.dtype))
-
-
 def ready_for(checkpoint: Checkpoint, beside: int) -> Ready | None:
     """What makes the weights of a checkpoint ready before it is loaded; None where that saves nothing.
 
@@ -154,20 +141,40 @@ def ready_for(checkpoint: Checkpoint, beside: int) -> Ready | None:
         checkpoint: one that is not loaded.
         beside: bytes of RAM that shall stay free.
     """
-    keeps, no_map = (getattr(shared.opts, name, 0) for name in ("sd_checkpoint_cache", "disable_mmap_load_safetensors"))
-    # What the webui keeps of a file, or reads into VRAM or without mapping it, is not to be anything else.
-    if keeps > 0 or no_map or shared.weight_load_location is None:
+    if _webui_keeps_files() or getattr(shared.opts, "disable_mmap_load_safetensors", False):
+        return None
+    if shared.weight_load_location is None or not _is_mapped(checkpoint):  # --lowram reads into VRAM
         return None
     if forge_models.webui_moves_them():
-        return in_ram(checkpoint, beside)
-    on_cpu = devices.device.type == "cpu"
-    lies_in_ram = on_cpu or host.hardware.is_split(host.files.facts_of(checkpoint))
-    return _of(checkpoint, _of_a1111, lies_in_ram, beside)
+        return None if forge_models.loads_to_the_device() else in_ram(checkpoint, beside)
+    lies_in_ram = devices.device.type == "cpu" or host.hardware.is_split(host.files.facts_of(checkpoint))
+    return Ready(checkpoint.filename, _of_a1111, lies_in_ram, beside)
 
 
 def in_ram(checkpoint: Checkpoint, beside: int) -> Ready | None:
-    """The same for webuis that load into RAM and choose dtypes by what is stored: none gets a smaller one here."""
-    return _of(checkpoint, _of_forge, True, beside, inference=True)
+    """The same for webuis of Forge's family, which decide by what is stored: no weight gets a smaller dtype here.
+
+    They load into VRAM where more of that is free than of RAM, so as much stays free as there is VRAM.
+    """
+    if not _is_mapped(checkpoint) or not is_plain(host.files.facts_of(checkpoint)):
+        return None
+    _, vram = host.hardware.vram() or (0, 0)
+    return Ready(checkpoint.filename, _of_forge, True, max(beside, vram), inference=True)
+
+
+def is_plain(facts: Facts) -> bool:
+    """Whether no webui treats a file's weights as quantised."""
+    kinds = {kind for known in facts.parameters.values() for kind in known}
+    return bool(kinds) and kinds <= _PLAIN
+
+
+def _webui_keeps_files() -> bool:
+    """Whether A1111 keeps state dicts, which then must have their tensors for themselves."""
+    return getattr(shared.opts, "sd_checkpoint_cache", 0) > 0
+
+
+def _is_mapped(checkpoint: Checkpoint) -> bool:
+    return checkpoint.filename.lower().endswith(".safetensors")
 
 
 def _of_a1111(name: str, _stored: torch.dtype) -> torch.dtype | None:
@@ -175,11 +182,8 @@ def _of_a1111(name: str, _stored: torch.dtype) -> torch.dtype | None:
 
 
 def _of_forge(name: str, stored: torch.dtype) -> torch.dtype | None:
-    if name.startswith(_NOT):
+    """On a card a model is in half precision, and without one the diffusion model alone is not."""
+    in_full = devices.device.type == "cpu" and not name.startswith(_TEXT)
+    if name.startswith(_NOT) or (stored == torch.float32 and not in_full):
         return None
-    return _ON_CPU.get(stored, stored) if devices.device.type == "cpu" else stored
-
-
-def _of(checkpoint: Checkpoint, *how: Any, inference: bool = False) -> Ready | None:
-    path = checkpoint.filename
-    return Ready(path, *how, inference) if path.lower().endswith(".safetensors") else None
+    return torch.float32 if in_full else stored

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from math import prod
 
+from backend import args, memory_management
 from modules import shared
 from modules_forge import main_entry
 
@@ -24,7 +25,7 @@ from lib_multipass.memory.headers import (
 )
 from lib_multipass.plan.names import Checkpoint
 from lib_multipass.webui.a1111 import files as a1111_files
-from lib_multipass.webui.a1111 import ready
+from lib_multipass.webui.a1111 import forge_models, ready
 from lib_multipass.webui.a1111.hardware import vae_computes_in_half
 from lib_multipass.webui.base import host
 
@@ -54,14 +55,9 @@ def encoders(facts: Facts, names: Iterable[str]) -> tuple[int, tuple[str, ...]]:
         return 0, ()
     vaes, listed = host.vaes.files(), main_entry.module_list
     files = [listed[name] for name in sorted(names) if name in listed and name not in vaes]
-    are_shared = facts.architecture not in (UNKNOWN, ANIMA) and all(_is_plain(remembered(file)) for file in files)
+    are_shared = facts.architecture not in (UNKNOWN, ANIMA) and all(ready.is_plain(remembered(file)) for file in files)
     size = sum(remembered(file).file_bytes + _in_float32(file, state_of(file)) for file in files)
     return size, (facts.architecture, *files) if are_shared and files else ()
-
-
-def _is_plain(facts: Facts) -> bool:
-    kinds = {dtype for known in facts.parameters.values() for dtype in known}
-    return bool(kinds) and kinds <= {"F16", "BF16", "F32", "I64"}
 
 
 _TABLES = ("shared.weight", "embed_tokens.weight")
@@ -88,7 +84,10 @@ def loading(facts: Facts, other_vae: bool = False) -> Loading:
 def made_ready(checkpoint: Checkpoint, beside: int) -> ready.Ready | None:
     """What makes a checkpoint's weights ready; None where the settings give them another dtype than their file."""
     is_left = str(shared.opts.forge_unet_storage_dtype).startswith("Automatic")
-    return ready.in_ram(checkpoint, beside) if is_left else None
+    maps = not getattr(getattr(args, "args", None), "disable_mmap", False)
+    if not (is_left and maps) or forge_models.on_device_at_once(memory_management):
+        return None
+    return ready.in_ram(checkpoint, beside)
 
 
 def read_bytes(checkpoint: Checkpoint, facts: Facts) -> int:

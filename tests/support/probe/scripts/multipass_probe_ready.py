@@ -11,7 +11,7 @@ import multipass_models
 from modules import script_callbacks, shared
 
 seen = vars(shared).setdefault("multipass_probe_ready", [])
-"""Of each swap: the checkpoint, how many tensors its file has, and where those lie that were handed out."""
+"""Of each swap: the checkpoint, and where what was handed out lies."""
 
 
 def waiting(read):
@@ -26,7 +26,7 @@ def noted(hand_out):
     def wrapped(self, state):
         result = hand_out(self, state)
         made = {name: tensor for name, tensor in result.items() if tensor is not state[name]}
-        seen.append((self.path, len(state), [tensor.data_ptr() for tensor in made.values()]))
+        seen.append((self.path, [tensor.data_ptr() for tensor in made.values()]))
         return result
 
     return wrapped
@@ -51,10 +51,10 @@ def add(_demo, app):
         found = [
             parameter for model in multipass_models.loaded() for parameter in multipass_models.parameters_of(model)
         ]
-        places = {parameter.data_ptr() for parameter in found}
+        places, kinds = {one.data_ptr() for one in found}, {type(one).__name__ for one in found}
         told = [
-            {"file": Path(path).name, "tensors": tensors, "made": len(made), "taken": len(places & {*made})}
-            for path, tensors, made in seen
+            {"file": Path(path).name, "made": len(made), "taken": len(places & {*made}), "kinds": sorted(kinds)}
+            for path, made in seen
         ]
         seen.clear()
         return told
