@@ -5,8 +5,9 @@
 Needs torch, numpy, Pillow, psutil and safetensors, nothing else; for gradio, fastapi and pydantic it stands in. First
 the swaps alone: a checkpoint's tensors of SD 1.5 and SDXL, as the webui moves them and as Multipass does. Then jobs of
 the miniature with models of these sizes, on cards of 7 to 24 GB that are this one with a limit: where checkpoints lie,
-running out of memory and what follows, what is learned of pictures, releasing. Prints tables in Markdown, and ends by
-itself when the time is used up. ``--tiny`` is for machines without a card: everything small, on the processor.
+running out of memory and what follows, what is learned of pictures, releasing, the first swap to a checkpoint. Prints
+tables in Markdown, and ends by itself when the time is used up. ``--tiny`` is for machines without a card: everything
+small, on the processor.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ card_bare.stand_in()
 
 import torch  # noqa: E402
 
+import card_ahead  # noqa: E402
 import card_jobs  # noqa: E402
 import card_swaps  # noqa: E402
 from support import layouts  # noqa: E402
@@ -58,7 +60,14 @@ def main(arguments: list[str] | None = None) -> int:
         shapes = {kind: _few(named) for kind, named in shapes.items()}
     name = "the processor" if told.tiny else torch.cuda.get_device_name()
     print(f"{name}, torch {torch.__version__}, Python {platform.python_version()}, {platform.system()}\n", flush=True)
-    found: dict[str, Any] = {"card": name, "torch": torch.__version__, "swaps": [], "jobs": [], "checks": {}}
+    found: dict[str, Any] = {
+        "card": name,
+        "torch": torch.__version__,
+        "swaps": [],
+        "jobs": [],
+        "ahead": [],
+        "checks": {},
+    }
     try:
         _run(found, shapes, device, time.monotonic() + told.seconds)
     finally:
@@ -90,7 +99,7 @@ def _run(found: dict[str, Any], shapes: dict, device: torch.device, until: float
         bench = card_jobs.Bench(card_jobs.start(Path(folder), device, shapes), device)
         print()
         _head(JOB_HEADS)
-        for name, check in _cases(bench, found["jobs"]):
+        for name, check in _cases(bench, found["jobs"], found["ahead"]):
             if _is_late(found, name, until):
                 return
             begin = time.monotonic()
@@ -110,7 +119,9 @@ def _is_late(found: dict[str, Any], name: str, until: float) -> bool:
     return late
 
 
-def _cases(bench: card_jobs.Bench, rows: list[dict]) -> Iterator[tuple[str, Callable[[], dict[str, bool]]]]:
+def _cases(
+    bench: card_jobs.Bench, rows: list[dict], ahead: list[dict]
+) -> Iterator[tuple[str, Callable[[], dict[str, bool]]]]:
     few, many = CARDS["sd1"]
     for kind, cards in CARDS.items():
         yield f"{kind} pair", lambda kind=kind, cards=cards: card_jobs.pair(bench, kind, cards, rows)
@@ -118,6 +129,8 @@ def _cases(bench: card_jobs.Bench, rows: list[dict]) -> Iterator[tuple[str, Call
     yield "what pictures take", lambda: card_jobs.learned(bench, many)
     yield "released", lambda: card_jobs.released(bench, few)
     yield "in parts", lambda: card_jobs.in_parts(bench, few, rows)
+    for kind, cards in CARDS.items():
+        yield f"{kind} first swap", lambda kind=kind, cards=cards: card_ahead.first_swap(bench, kind, cards[0], ahead)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,9 @@ def start(folder: Path, device: torch.device, shapes: Mapping[str, Mapping[str, 
     from modules import devices, hashes, sd_models
 
     devices.device = host.shared.device = device
+    devices.dtype_unet = torch.float16  # as the webui's; painters compute with numbers that are in it exactly
     host.shared.cmd_opts.no_hashing = True
+    host.shared.opts.data["multipass_read_ahead"] = False
     hashes.short_of = lambda filename, _written: Path(filename).stem
     if device.type == "cpu":  # the bookkeeping is the same; nothing is locked
         from lib_multipass.webui.a1111 import fast_swaps
@@ -57,7 +59,7 @@ def write(path: Path, painter: Path, shapes: Mapping[str, list[int]]) -> None:
     entries, data = layouts.header(dict(shapes)), bytearray()
     end = max(entry["data_offsets"][1] for entry in entries.values())
     for name, tensor in load_file(painter).items():
-        raw = tensor.contiguous().numpy().tobytes()
+        raw = tensor.half().float().contiguous().numpy().tobytes()
         place = end + len(data)
         entries[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [place, place + len(raw)]}
         data += raw

@@ -23,8 +23,7 @@ def grow(module: nn.Module, name: str, shape: list[int], dtype: torch.dtype) -> 
         if part not in dict(module.named_children()):
             module.add_module(part, nn.Module())
         module = module.get_submodule(part)
-    made = torch.empty(shape, dtype=dtype)
-    module.register_parameter(last, nn.Parameter(made.zero_(), requires_grad=False))
+    module.register_parameter(last, nn.Parameter(torch.zeros(shape, dtype=dtype), requires_grad=False))
 
 
 def built(shapes: Mapping[str, list[int]]) -> nn.Module:

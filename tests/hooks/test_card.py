@@ -26,6 +26,8 @@ def test_everything_holds_on_the_processor(tmp_path: Path) -> None:
     found = json.loads(told.read_text(encoding="utf-8"))
     assert [row["checkpoint"] for row in found["swaps"]] == ["sd1", "sdxl"]
     assert {"sd1: values are whole", "sdxl: values are whole"} < found["checks"].keys()
-    assert {name.split(":")[0] for name in found["checks"]} > {"sd1 pair", "sdxl pair", "released", "in parts"}
+    cases = {"sd1 pair", "sdxl pair", "released", "in parts", "sd1 first swap", "sdxl first swap"}
+    assert {name.split(":")[0] for name in found["checks"]} > cases
+    assert len(found["ahead"]) == 2
     assert len(found["jobs"]) == 8
     assert done.stdout.count("| equal |") == 8
