@@ -51,14 +51,9 @@ def of_tensors(make: Callable[[Callable], Callable]) -> Callable[[Callable], Cal
 
     def wrap(original: Callable) -> Callable:
         def load_torch_file(*args: Any, **kwargs: Any) -> Any:
-            more = []
-
-            def tensors(*given: Any, **named: Any) -> Any:
-                result = original(*given, **named)
-                state, *more[:] = result if isinstance(result, tuple) else (result,)
-                return state
-
-            state = make(tensors)(*args, **kwargs)
+            result = original(*args, **kwargs)
+            state, *more = result if isinstance(result, tuple) else (result,)
+            state = make(lambda _file: state)(args[0] if args else kwargs.get("ckpt"))
             return (state, *more) if more else state
 
         return load_torch_file
