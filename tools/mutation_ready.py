@@ -61,10 +61,10 @@ IN_READY = {
     "test_without_room_nothing_is_made": {"the-reserve-is-taken": ("> free - self._beside:", "> free:")},
     "test_reforge_goes_on_loading_where_it_did": {"loads-elsewhere": ("max(beside, vram)", "beside")},
     "test_not_of_what_reforge_loads_to_the_device": {
-        "twice-on-one-memory": ("None if forge_models.loads_to_the_device() else in_ram", "in_ram"),
+        "twice-on-one-memory": ("is_left = forge_models.loads_to_the_device() or not", "is_left = not"),
     },
     "test_not_of_quantised_weights_there": {
-        "quantised-too": (" or not is_plain(host.files.facts_of(checkpoint)):", ":"),
+        "quantised-too": (" or not is_plain(host.files.facts_of(checkpoint))", ""),
     },
     "test_reforges_weights_never_get_a_smaller_dtype": {
         "another-kind-than-the-models": ("torch.inference_mode(self._inference)", "torch.inference_mode(False)"),

@@ -67,5 +67,28 @@ def test_where_they_are_not(neo, checkpoint, monkeypatch, why):
         management = neo.modules["backend.memory_management"]
         monkeypatch.setattr(management, "vram_state", SimpleNamespace(name="HIGH_VRAM"), raising=False)
     else:
-        save_file({"model.diffusion_model.weight": torch.rand(4, 4).to(torch.float8_e4m3fn)}, checkpoint.filename)
+        checkpoint.filename = checkpoint.filename.replace(".safetensors", ".gguf")
     assert neo.host.files.made_ready(checkpoint, 0) is None
+
+
+EIGHT = torch.float8_e4m3fn
+QUANTISED = {
+    "plain": ({}, None),
+    "by its marks": ({"model.diffusion_model.comfy_quant": torch.zeros(1, dtype=torch.uint8)}, None),
+    "scaled": ({"model.diffusion_model.scaled_fp8": torch.zeros(1).to(EIGHT)}, None),
+    "by its metadata": ({}, {"_quantization_metadata": "{}"}),
+    "in integers": ({"model.diffusion_model.other": torch.zeros(4, 4, dtype=torch.int8)}, None),
+}
+
+
+@pytest.mark.parametrize("kind", QUANTISED)
+def test_eight_bits(neo, checkpoint, kind):
+    """Quantised weights are used as they lie in the file; plain ones are copied, in their dtype without a card too."""
+    more, metadata = QUANTISED[kind]
+    weights = {"model.diffusion_model.weight": torch.rand(4, 4).to(EIGHT), **more}
+    save_file(weights, checkpoint.filename, metadata=metadata)
+    one = neo.host.files.made_ready(checkpoint, 0)
+    assert (one is not None) == (kind == "plain")
+    if one is not None:
+        one.make(lambda: True)
+        assert {tensor.dtype for tensor, _ in one._made.values()} == {EIGHT}

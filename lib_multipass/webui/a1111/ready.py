@@ -9,7 +9,7 @@ the webui is called: only the file is read, and only tensors are made.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import torch
 from modules import devices, shared
@@ -146,26 +146,25 @@ def ready_for(checkpoint: Checkpoint, beside: int) -> Ready | None:
     if shared.weight_load_location is None or not _is_mapped(checkpoint):  # --lowram reads into VRAM
         return None
     if forge_models.webui_moves_them():
-        return None if forge_models.loads_to_the_device() else in_ram(checkpoint, beside)
+        is_left = forge_models.loads_to_the_device() or not is_plain(host.files.facts_of(checkpoint))
+        return None if is_left else in_ram(checkpoint, beside)
     lies_in_ram = devices.device.type == "cpu" or host.hardware.is_split(host.files.facts_of(checkpoint))
     return Ready(checkpoint.filename, _of_a1111, lies_in_ram, beside)
 
 
-def in_ram(checkpoint: Checkpoint, beside: int) -> Ready | None:
+def in_ram(checkpoint: Checkpoint, beside: int) -> Ready:
     """The same for webuis of Forge's family, which decide by what is stored: no weight gets a smaller dtype here.
 
     They load into VRAM where more of that is free than of RAM, so as much stays free as there is VRAM.
     """
-    if not _is_mapped(checkpoint) or not is_plain(host.files.facts_of(checkpoint)):
-        return None
     _, vram = host.hardware.vram() or (0, 0)
     return Ready(checkpoint.filename, _of_forge, True, max(beside, vram), inference=True)
 
 
-def is_plain(facts: Facts) -> bool:
-    """Whether no webui treats a file's weights as quantised."""
+def is_plain(facts: Facts, more: Collection[str] = ()) -> bool:
+    """Whether a file's weights are stored in float16, bfloat16 or float32, or in one of these further kinds."""
     kinds = {kind for known in facts.parameters.values() for kind in known}
-    return bool(kinds) and kinds <= _PLAIN
+    return bool(kinds) and kinds <= {*_PLAIN, *more}
 
 
 def _webui_keeps_files() -> bool:
@@ -183,7 +182,7 @@ def _of_a1111(name: str, _stored: torch.dtype) -> torch.dtype | None:
 
 def _of_forge(name: str, stored: torch.dtype) -> torch.dtype | None:
     """On a card a model is in half precision, and without one the diffusion model alone is not."""
-    in_full = devices.device.type == "cpu" and not name.startswith(_TEXT)
+    in_full = devices.device.type == "cpu" and not name.startswith(_TEXT) and torch.finfo(stored).bits > 8
     if name.startswith(_NOT) or (stored == torch.float32 and not in_full):
         return None
     return torch.float32 if in_full else stored

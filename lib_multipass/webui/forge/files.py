@@ -60,6 +60,7 @@ def encoders(facts: Facts, names: Iterable[str]) -> tuple[int, tuple[str, ...]]:
     return size, (facts.architecture, *files) if are_shared and files else ()
 
 
+_QUANTISED = (".comfy_quant", "scaled_fp8")
 _TABLES = ("shared.weight", "embed_tokens.weight")
 
 
@@ -85,9 +86,18 @@ def made_ready(checkpoint: Checkpoint, beside: int) -> ready.Ready | None:
     """What makes a checkpoint's weights ready; None where the settings give them another dtype than their file."""
     is_left = str(shared.opts.forge_unet_storage_dtype).startswith("Automatic")
     maps = not getattr(getattr(args, "args", None), "disable_mmap", False)
-    if not (is_left and maps) or forge_models.on_device_at_once(memory_management):
+    if not (is_left and maps and _is_copied(checkpoint)) or forge_models.on_device_at_once(memory_management):
         return None
     return ready.in_ram(checkpoint, beside)
+
+
+def _is_copied(checkpoint: Checkpoint) -> bool:
+    """Whether the weights are copied into the model; quantised ones are used as they lie in the file."""
+    path, facts = checkpoint.filename, host.files.facts_of(checkpoint)
+    if not path.lower().endswith(".safetensors") or not ready.is_plain(facts, ("F8_E4M3", "F8_E5M2")):
+        return False
+    tensors, metadata = tensors_and_metadata(path)
+    return "_quantization_metadata" not in metadata and not any(name.endswith(_QUANTISED) for name in tensors)
 
 
 def read_bytes(checkpoint: Checkpoint, facts: Facts) -> int:
