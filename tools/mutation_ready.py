@@ -58,7 +58,8 @@ IN_READY = {
     "test_what_moves_fast_keeps_its_own_memory": {
         "a-home-loses-its-memory": ("lends = not host.fast_swaps.are_on()", "lends = True"),
     },
-    "test_without_room_nothing_is_made": {"the-reserve-is-taken": ("> free - self._beside:", "> free:")},
+    "test_without_room_nothing_is_made": {"the-reserve-is-taken": ("or 0) - self._beside", "or 0)")},
+    "test_what_others_take_meanwhile_is_theirs": {"what-others-take": ("> free - self._beside:", "> free:")},
     "test_reforge_goes_on_loading_where_it_did": {"loads-elsewhere": ("max(beside, vram)", "beside")},
     "test_not_of_what_reforge_loads_to_the_device": {
         "twice-on-one-memory": ("is_left = forge_models.loads_to_the_device() or not", "is_left = not"),

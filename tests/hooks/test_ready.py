@@ -276,14 +276,39 @@ def test_without_room_nothing_is_made(ready, newcomer, monkeypatch):
     }
     needed = sum(tensor.numel() * 4 for tensor in weights.values())
     for free, count in ((None, 0), (needed + 6, len(weights) - 1), (needed + 7, len(weights))):
+        monkeypatch.setattr(hardware, "ram_free", lambda free=free: free)
         one = ready.Ready(checkpoint.filename, lambda name, _: FLOAT if name in weights else None, True, 7)
-
-        def left(free=free, one=one):
-            return None if free is None else free - sum(made.numel() * 4 for made, _ in one._made.values())
-
-        monkeypatch.setattr(hardware, "ram_free", left)
+        assert len(one._empty) == count
         one.make(always)
         assert len(one._made) == count
+
+
+def test_what_others_take_meanwhile_is_theirs(ready, newcomer, monkeypatch):
+    from lib_multipass.webui.a1111 import hardware
+
+    one = ready.ready_for(newcomer(), 7)
+    assert one._empty
+    monkeypatch.setattr(hardware, "ram_free", lambda: 7)
+    one.make(always)
+    assert one._made == {}
+
+
+def test_memory_is_asked_for_in_the_jobs_thread(ready, newcomer, monkeypatch):
+    """glibc gives each thread memory of its own, and may never get it back from one that has ended."""
+    asked, empty = [], torch.empty
+
+    def noted(*args, **kwargs):
+        asked.append(threading.current_thread() is threading.main_thread())
+        return empty(*args, **kwargs)
+
+    monkeypatch.setattr(ready.torch, "empty", noted)
+    one = ready.ready_for(newcomer(), 0)
+    thread = threading.Thread(target=one.make, args=(always,))
+    thread.start()
+    thread.join(20)
+    assert asked
+    assert set(asked) == {True}
+    assert one._made
 
 
 def test_the_reserve_and_the_largest_checkpoint_stay_free(host, ready, newcomer, monkeypatch):

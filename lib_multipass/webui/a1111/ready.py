@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 
 import torch
 from modules import devices, shared
@@ -52,9 +53,12 @@ class Ready:
         self._inference = inference
         self.path, self._dtype_of, self._all, self._beside = path, dtype_of, all_of_it, beside
         self._state = state_of(path)
+        self._empty: dict[str, torch.Tensor] = {}
+        """By name, what is still to be made."""
         self._made: dict[str, tuple[torch.Tensor, int]] = {}
         """By name, what was made, and the address that it was made from."""
         self._is_over = False
+        self._safely(self._reserve)
 
     def make(self, keep_going: Callable[[], bool]) -> None:
         """Make one weight after the other, until somebody wants them.
@@ -62,22 +66,39 @@ class Ready:
         Args:
             keep_going: asked before every slice; once it says no, this ends.
         """
+        self._safely(self._make, keep_going)
+
+    def _safely(self, step: Callable[..., None], *args: Any) -> None:
         try:
-            self._make(keep_going)
+            step(*args)
         except Exception as error:
             log.info("%s could not be made ready ahead: %s", self.path, reason_of(error))
 
-    def _make(self, keep_going: Callable[[], bool]) -> None:
+    def _reserve(self) -> None:
+        """Ask for the memory, in the job's thread as the webui does: glibc gives each thread memory of its own."""
         from safetensors import safe_open
 
+        left = (host.hardware.ram_free() or 0) - self._beside
         with torch.inference_mode(self._inference), safe_open(self.path, framework="pt", device="cpu") as file:
             for name in file.keys():  # noqa: SIM118 - it is no dict
                 stored = file.get_tensor(name)
                 dtype = self._dtype_of(name, stored.dtype) if _is_weight(stored) else None
                 if dtype is None or (dtype == stored.dtype and not self._all):
                     continue
-                made, free = torch.empty(stored.shape, dtype=dtype), host.hardware.ram_free()
-                if free is None or made.numel() * made.element_size() > free - self._beside:
+                made = torch.empty(stored.shape, dtype=dtype)
+                left -= _bytes(made)
+                if left < 0:
+                    return
+                self._empty[name] = made
+
+    def _make(self, keep_going: Callable[[], bool]) -> None:
+        from safetensors import safe_open
+
+        with torch.inference_mode(self._inference), safe_open(self.path, framework="pt", device="cpu") as file:
+            while self._empty:
+                name, made = self._empty.popitem()
+                stored, free = file.get_tensor(name), host.hardware.ram_free()
+                if free is None or _bytes(made) > free - self._beside:
                     return
                 for piece, source in _pieces(made, stored):
                     if self._is_over or not keep_going():
@@ -94,6 +115,7 @@ class Ready:
         self._is_over = True
         made = dict(self._made)
         self._made.clear()
+        self._empty.clear()
         if not made or state_of(self.path) != self._state or _webui_keeps_files():
             return state
         lends = not host.fast_swaps.are_on()  # whose memory is to stay the parameters'
@@ -122,6 +144,10 @@ def _is_made_from(made: torch.Tensor, stored: torch.Tensor) -> bool:
     # As bytes: not every torch compares every dtype, and NaN is not itself.
     one, other = (t.flatten()[::step].to(made.dtype).contiguous().view(torch.uint8) for t in (made, stored))
     return torch.equal(one, other)
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
 
 
 def _is_weight(stored: torch.Tensor) -> bool:
