@@ -68,7 +68,10 @@ IN_READY = {
         "quantised-too": (" or not is_plain(host.files.facts_of(checkpoint))", ""),
     },
     "test_reforges_weights_never_get_a_smaller_dtype": {
-        "another-kind-than-the-models": ("torch.inference_mode(self._inference)", "torch.inference_mode(False)"),
+        "another-kind-than-the-models": (
+            "- self._beside\n        with torch.inference_mode(self._inference)",
+            "- self._beside\n        with torch.inference_mode(False)",
+        ),
         "a-smaller-dtype": ("return torch.float32 if in_full else stored", "return devices.dtype_unet"),
         "full-precision-on-a-card": (" or (stored == torch.float32 and not in_full):", ":"),
     },

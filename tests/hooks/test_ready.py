@@ -176,7 +176,8 @@ def test_a_swap_in_the_middle_takes_what_is_whole(ready, newcomer):
     assert one._made == {}
 
 
-def test_after_a_swap_nothing_more_is_made(ready, newcomer):
+def test_after_a_swap_nothing_more_is_made(ready, newcomer, monkeypatch):
+    monkeypatch.setattr(ready, "SLICE", 64)
     checkpoint = newcomer()
     one, asked = ready.Ready(checkpoint.filename, lambda _name, stored: stored, True, 0), []
 
@@ -286,9 +287,9 @@ def test_without_room_nothing_is_made(ready, newcomer, monkeypatch):
 def test_what_others_take_meanwhile_is_theirs(ready, newcomer, monkeypatch):
     from lib_multipass.webui.a1111 import hardware
 
-    one = ready.ready_for(newcomer(), 7)
+    one = ready.ready_for(newcomer(), 10**8)
     assert one._empty
-    monkeypatch.setattr(hardware, "ram_free", lambda: 7)
+    monkeypatch.setattr(hardware, "ram_free", lambda: 10**8)
     one.make(always)
     assert one._made == {}
 
